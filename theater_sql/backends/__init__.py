@@ -1,0 +1,83 @@
+"""Database products: one module for each, saying only what differs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import create_engine
+from sqlalchemy.engine import URL, Engine, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import NullPool, StaticPool
+
+from theater_sql.backends.base import Backend
+from theater_sql.backends.postgresql import PostgreSQL
+from theater_sql.backends.sqlite import SQLite, existing_file_url
+from theater_sql.errors import ConfigurationError
+
+_DRIVERS = {"postgresql": "psycopg", "sqlite": "pysqlite"}
+
+
+def normal_url(url: str | URL) -> URL:
+    """Return a URL that names its driver, refusing what theater_sql does not speak."""
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise ConfigurationError(
+            "not a database URL: write sqlite:///file.db or postgresql+psycopg://host/database"
+        ) from None
+    if any("password" in key.lower() for key in parsed.query):
+        raise ConfigurationError(
+            "a password in the URL's query part would be shown in logs: "
+            "write it as user:password@host, or use PGPASSFILE"
+        )
+    name, _, driver = parsed.drivername.partition("+")
+    _check_driver(name, driver or _DRIVERS.get(name, ""))
+    return parsed.set(drivername=f"{name}+{_DRIVERS[name]}")
+
+
+def _check_driver(name: str, driver: str) -> None:
+    if _DRIVERS.get(name) != driver:
+        raise ConfigurationError(
+            f"{name}+{driver} is not supported: write postgresql+psycopg://... (it serves asyncio "
+            "callers as well) or sqlite:///..."
+        )
+
+
+def engine_for(url: str | URL, *, create: bool = False) -> Engine:
+    """Return an engine without a pool; SQLite creates a missing file only if ``create``."""
+    parsed = normal_url(url)
+    if parsed.get_backend_name() == "sqlite" and not create:
+        parsed = existing_file_url(parsed)
+    try:
+        if _in_memory(parsed):
+            return create_engine(
+                parsed,
+                hide_parameters=True,
+                poolclass=StaticPool,
+                connect_args={"check_same_thread": False},
+            )
+        return create_engine(parsed, hide_parameters=True, poolclass=NullPool)
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"{error.name} is not installed: pip install 'theater-sql[postgresql]'"
+        ) from error
+
+
+def _in_memory(url: URL) -> bool:
+    return url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:")
+
+
+def backend_for(engine: Engine, timeout: float) -> Backend:
+    """Return the backend of an engine; ``timeout`` bounds a statement on the server's side."""
+    if not isinstance(engine, Engine):
+        raise ConfigurationError(
+            f"a {type(engine).__name__} can't be used: pass its URL, or a sync engine such as "
+            'create_engine("postgresql+psycopg://...")'
+        )
+    _check_driver(engine.dialect.name, engine.dialect.driver)
+    make: Any = PostgreSQL if engine.dialect.name == "postgresql" else SQLite
+    backend: Backend = make(engine, timeout)
+    return backend
+
+
+__all__ = ["Backend", "backend_for", "engine_for", "normal_url"]

@@ -1,0 +1,152 @@
+"""What a database product has to say for itself, and the words it says it in."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Dialect
+from sqlalchemy.pool import Pool
+from sqlalchemy.sql.dml import Insert
+
+from theater_sql.errors import OutcomeUnknown, StorageError, Unavailable
+
+
+class Wire(NamedTuple):
+    """How one column's values travel.
+
+    A parameter is declared as ``type`` and, where ``cast`` is set, cast to the column's type
+    in SQL. ``bind`` makes the driver's value of ours, ``load`` ours of the driver's; ``None``
+    where they are the same. ``select`` is the expression that reads the column. ``single``
+    marks a type that only works in a statement of its own; ``text`` one whose results have
+    to be asked for as text.
+    """
+
+    type: sa.types.TypeEngine[Any]
+    select: sa.ColumnElement[Any]
+    cast: bool = False
+    bind: Callable[[Any], Any] | None = None
+    load: Callable[[Any], Any] | None = None
+    single: bool = False
+    text: bool = False
+
+
+class Statement(NamedTuple):
+    """One kind of operation on one layout, compiled.
+
+    ``single`` takes a row's parameters in the order of ``order``; ``batch`` takes one array
+    for each parameter, ``None`` where rows go one by one. A write gives back the etag of each
+    row it changed, which stands at ``token`` among the parameters; a read gives the rows,
+    behind their ordinals in a batch.
+    """
+
+    single: str
+    order: Sequence[int]
+    batch: str | None
+    token: int | None
+    text: bool = False
+
+
+class Phase(enum.Enum):
+    """What the lane was doing when the driver raised: it decides more than the error's class."""
+
+    CONNECT = "connect"
+    READ = "read"
+    WRITE = "write"
+
+
+class Action(enum.Enum):
+    """What to do about a fault."""
+
+    RAISE = "raise"
+    """Fail the operations; sending them again would not help. Nothing was written."""
+    RETRY = "retry"
+    """Nothing was written: again, on the same connection."""
+    RECONNECT = "reconnect"
+    """Nothing was written: again, on a new connection."""
+    RESEND = "resend"
+    """Whether it was written is unknown: the same statement again, on a new connection."""
+    BLOCKED = "blocked"
+    """Somebody holds a lock on a row. Nothing was written."""
+
+
+class Fault(NamedTuple):
+    """A driver's error, understood.
+
+    ``of_row`` tells that one row is to blame, so that a batch is worth dividing. ``cause``
+    is left out where the driver's text may quote values.
+    """
+
+    action: Action
+    error: type[StorageError]
+    reason: str
+    cause: BaseException | None = None
+    of_row: bool = False
+    details: Mapping[str, Any] = {}
+
+
+Answer = Any
+"""What a row of a batch came to: for a write whether it matched, for a read the row or
+``None``, for both the driver's error where it was this row's alone."""
+
+
+class Session(Protocol):
+    """One driver connection, made ready for lane work. Used by one thread, save ``kill``."""
+
+    def run(self, statement: Statement, rows: Sequence[tuple[Any, ...]]) -> list[Answer]:
+        """Execute one batch and return an answer for each row; raise what the driver raises."""
+
+    def set_lock_timeout(self, seconds: float) -> None:
+        """Bound how long a statement waits for a row that somebody holds."""
+
+    def query(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """Run one query outside the hot path and return its rows."""
+
+    def kill(self) -> None:
+        """End the call that is under way, from another thread."""
+
+    def close(self) -> None:
+        """Give the connection up, whatever state it is in."""
+
+
+class Backend(Protocol):
+    """What differs between database products, for one engine."""
+
+    name: str
+    dialect: Dialect
+    now: sa.ColumnElement[Any]
+    batches: bool
+    """Whether a batch is one statement with arrays, rather than a statement for each row."""
+    shared_connection: bool
+    """Whether there is one connection for everything: a database in memory."""
+
+    def connect(self, lock_timeout: float) -> Session:
+        """Open a session; raises what the driver raises."""
+
+    def insert(self, table: sa.Table) -> Insert:
+        """Return the dialect's own INSERT, which knows ON CONFLICT."""
+
+    def wire(self, column: sa.Column[Any]) -> Wire:
+        """Return how a column's values travel."""
+
+    def compile(self, statement: sa.sql.ClauseElement) -> tuple[str, list[str]]:
+        """Return SQL for the driver's cursor, and its parameters' names in order."""
+
+    def classify(self, error: BaseException, phase: Phase) -> Fault:
+        """Return what an error means. Every error means something."""
+
+
+def raw_connection(pool: Pool) -> Any:
+    """Return a new driver connection that the pool forgets, opened as its engine opens them."""
+    fairy = pool.connect()
+    connection = fairy.driver_connection
+    fairy.detach()
+    return connection
+
+
+def unforeseen(error: BaseException, phase: Phase) -> Fault:
+    """Return the fault of an error that no driver raises: a defect, here or in a column type."""
+    reason = f"an unforeseen {type(error).__name__}"
+    return Fault(Action.RAISE, OutcomeUnknown if phase is Phase.WRITE else Unavailable, reason, error)

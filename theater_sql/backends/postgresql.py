@@ -1,0 +1,230 @@
+"""PostgreSQL through psycopg: a batch is one statement over arrays, sent in binary."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from collections.abc import Sequence
+from operator import itemgetter
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.engine import Engine
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from theater_sql.backends.base import Answer, Statement, Wire, raw_connection
+from theater_sql.backends.postgresql_faults import classify
+from theater_sql.columns import Document
+
+_SETTINGS: Final = {
+    # A batch then runs as a nested loop in the order of its arrays, which are sorted by key:
+    # two batches take their row locks in one order, so they can't deadlock.
+    "plan_cache_mode": "force_generic_plan",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "TimeZone": "UTC",
+}
+_OID: Final = {"numeric": 1700, "float": 701}
+
+_NATIVE: Final[dict[str, TypeEngine[Any]]] = {
+    "integer": sa.Integer(),
+    "INTEGER": sa.Integer(),
+    "big_integer": sa.BigInteger(),
+    "BIGINT": sa.BigInteger(),
+    "small_integer": sa.SmallInteger(),
+    "SMALLINT": sa.SmallInteger(),
+    "float": sa.Double(),
+    "FLOAT": sa.Double(),
+    "double": sa.Double(),
+    "DOUBLE": sa.Double(),
+    "DOUBLE_PRECISION": sa.Double(),
+    "REAL": sa.Double(),
+    "numeric": sa.Numeric(),
+    "NUMERIC": sa.Numeric(),
+    "DECIMAL": sa.Numeric(),
+    "string": sa.Text(),
+    "unicode": sa.Text(),
+    "text": sa.Text(),
+    "unicode_text": sa.Text(),
+    "VARCHAR": sa.Text(),
+    "TEXT": sa.Text(),
+    "boolean": sa.Boolean(),
+    "BOOLEAN": sa.Boolean(),
+    "large_binary": postgresql.BYTEA(),
+    "BYTEA": postgresql.BYTEA(),
+    "date": sa.Date(),
+    "DATE": sa.Date(),
+    "time": sa.Time(),
+    "TIME": sa.Time(),
+    "interval": postgresql.INTERVAL(),
+    "INTERVAL": postgresql.INTERVAL(),
+    "uuid": sa.Uuid(),
+    "UUID": sa.Uuid(),
+}
+"""The types that travel as they are, by SQLAlchemy's name, and what a parameter is declared as:
+without a length or a scale, since a cast to one would shorten a value in silence."""
+
+
+class PostgreSQL:
+    """The backend of one engine; ``timeout`` is the server's own limit for a statement."""
+
+    name = "postgresql"
+    now: sa.ColumnElement[Any] = sa.func.now()
+    batches = True
+    shared_connection = False
+
+    def __init__(self, engine: Engine, timeout: float) -> None:
+        self.dialect = engine.dialect
+        self._pool = engine.pool.recreate()
+        self._timeout = timeout
+        self._compiler = type(engine.dialect)(paramstyle="format")
+        self._schemas = engine.get_execution_options().get("schema_translate_map")
+        from psycopg.adapt import PyFormat, Transformer
+
+        self._text = Transformer(), PyFormat.TEXT
+
+    def connect(self, lock_timeout: float) -> PostgreSQLSession:
+        """Open a connection in autocommit with the settings of a lane."""
+        settings = _SETTINGS | {
+            "lock_timeout": _milliseconds(lock_timeout),
+            "statement_timeout": _milliseconds(self._timeout),
+        }
+        return PostgreSQLSession(raw_connection(self._pool), settings)
+
+    def insert(self, table: sa.Table) -> postgresql.Insert:
+        """Return PostgreSQL's INSERT."""
+        return postgresql.insert(table)
+
+    def compile(self, statement: sa.sql.ClauseElement) -> tuple[str, list[str]]:
+        """Return SQL with positional binary parameters, and their names in order."""
+        options = {"schema_translate_map": self._schemas, "render_schema_translate": True}
+        compiled: Any = statement.compile(
+            dialect=self._compiler, **options if self._schemas else {}
+        )
+        return re.sub(r"(?<!%)%s", "%b", compiled.string), list(compiled.positiontup)
+
+    def wire(self, column: sa.Column[Any]) -> Wire:
+        """Return how a column travels: natively if its type is on the list, else as text."""
+        type_: Any = column.type
+        if isinstance(type_, (sa.JSON, Document)):
+            return Wire(sa.Text(), sa.cast(column, sa.Text), cast=True)
+        impl = type_.type_engine(self.dialect) if isinstance(type_, TypeDecorator) else type_
+        impl = impl.dialect_impl(self.dialect)
+        bind = type_.dialect_impl(self.dialect).bind_processor(self.dialect)
+        if type_._has_bind_expression or type_._has_column_expression:
+            return Wire(type_, column, bind=bind, load=self._loader(type_), single=True, text=True)
+        native = _native(impl)
+        if native is None:
+            text = self._texter(bind)
+            return Wire(
+                sa.Text(), column, cast=True, bind=text, load=self._loader(type_), text=True
+            )
+        if isinstance(type_, TypeDecorator) or isinstance(impl, sa.Uuid):
+            return Wire(native, column, bind=bind, load=self._loader(type_, impl))
+        load = float if isinstance(impl, sa.Numeric) and not impl.asdecimal else None
+        return Wire(native, column, bind=bind, load=load)
+
+    def _loader(self, type_: Any, impl: Any = None) -> Any:
+        oid = _OID.get(impl.__visit_name__.lower()) if impl is not None else None
+        return type_.dialect_impl(self.dialect).result_processor(self.dialect, oid)
+
+    def _texter(self, bind: Any) -> Any:
+        """Return a function that gives PostgreSQL's text form of a value."""
+        transformer, text = self._text
+
+        def to_text(value: Any) -> str:
+            value = value if bind is None else bind(value)
+            if isinstance(value, str):
+                return value
+            return bytes(transformer.get_dumper(value, text).dump(value) or b"").decode()
+
+        return to_text
+
+    classify = staticmethod(classify)
+
+
+def _native(impl: Any) -> TypeEngine[Any] | None:
+    name = impl.__visit_name__
+    if name in ("datetime", "DATETIME", "TIMESTAMP"):
+        return sa.DateTime(timezone=impl.timezone)
+    if isinstance(impl, sa.Enum) or name in ("time", "TIME") and impl.timezone:
+        return None
+    return _NATIVE.get(name)
+
+
+def _milliseconds(seconds: float) -> str:
+    return str(max(1, int(seconds * 1000)))
+
+
+class PostgreSQLSession:
+    """One psycopg connection with its cursors: one that gets binary results, one text."""
+
+    def __init__(self, connection: Any, settings: dict[str, str]) -> None:
+        from psycopg.types.numeric import Int8BinaryDumper
+
+        self._connection = connection
+        connection.autocommit = True
+        # One width for all: else each mix of small and large numbers is another statement
+        # to prepare.
+        connection.adapters.register_dumper(int, Int8BinaryDumper)
+        self._binary = connection.cursor(binary=True)
+        self._text = connection.cursor()
+        calls = ", ".join(["set_config(%s, %s, false)"] * len(settings))
+        self._text.execute(f"SELECT {calls}", [v for pair in settings.items() for v in pair])
+
+    def run(self, statement: Statement, rows: Sequence[tuple[Any, ...]]) -> list[Answer]:
+        """Execute one batch in one statement, or row by row where the layout needs it."""
+        cursor = self._text if statement.text else self._binary
+        if len(rows) == 1:
+            return [_single(cursor, statement, rows[0])]
+        if statement.batch is None:
+            return [_attempt(cursor, statement, row) for row in rows]
+        cursor.execute(statement.batch, [list(values) for values in zip(*rows)], prepare=True)
+        found = cursor.fetchall()
+        if statement.token is not None:
+            changed = {row[0] for row in found}
+            return [row[statement.token] in changed for row in rows]
+        answers: list[Answer] = [None] * len(rows)
+        for row in found:
+            answers[row[0] - 1] = row[1:]
+        return answers
+
+    def set_lock_timeout(self, seconds: float) -> None:
+        """Bound how long a statement waits for a row lock."""
+        self._text.execute("SELECT set_config('lock_timeout', %s, false)", [_milliseconds(seconds)])
+
+    def query(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """Run one query and return its rows."""
+        return list(self._binary.execute(sql, parameters).fetchall())
+
+    def kill(self) -> None:
+        """Shut the socket down: nothing else ends a call to a server that does not answer."""
+        try:
+            with socket.socket(fileno=os.dup(self._connection.fileno())) as link:
+                link.shutdown(socket.SHUT_RDWR)
+        except Exception:  # noqa: S110 - the connection is gone already, which was the aim
+            pass
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+
+def _single(cursor: Any, statement: Statement, row: tuple[Any, ...]) -> Answer:
+    order = statement.order
+    parameters = itemgetter(*order)(row) if len(order) > 1 else (row[order[0]],)
+    cursor.execute(statement.single, parameters, prepare=True)
+    found = cursor.fetchone()
+    return found is not None if statement.token is not None else found
+
+
+def _attempt(cursor: Any, statement: Statement, row: tuple[Any, ...]) -> Answer:
+    """Execute one row's statement; what it raises is this row's answer, not the batch's."""
+    try:
+        return _single(cursor, statement, row)
+    except Exception as error:
+        return error

@@ -1,0 +1,115 @@
+"""What psycopg's errors mean: by the phase and the SQLSTATE, never by the exception's class.
+
+The table follows measurements of what each fault gives; psycopg gives no SQLSTATE at
+connect time.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from theater_sql.backends.base import Action, Fault, Phase, unforeseen
+from theater_sql.errors import (
+    ConstraintViolation,
+    CorruptState,
+    InvalidState,
+    NotPermitted,
+    OutcomeUnknown,
+    SchemaMismatch,
+    StorageCorrupt,
+    StorageFull,
+    Unavailable,
+)
+
+_NOTHING: Final = "nothing was written"
+_MIGRATE: Final = f"{_NOTHING}: run the migrations (storage.check() says what differs)"
+
+_BY_STATE: Final[dict[str, tuple[Action, Any, str]]] = {
+    # The connection is gone, or as good as gone; an autocommit statement may have been applied.
+    "08": (Action.RESEND, OutcomeUnknown, "the connection broke"),
+    "40003": (Action.RESEND, OutcomeUnknown, "the server does not know if it committed"),
+    "57P01": (Action.RESEND, OutcomeUnknown, "the server was shut down"),
+    "57P02": (Action.RESEND, OutcomeUnknown, "the server crashed"),
+    # The server refused before it did anything; this connection is of no use.
+    "25006": (Action.RECONNECT, Unavailable, "the server is read-only"),
+    "25P03": (Action.RECONNECT, Unavailable, "the session idled in a transaction"),
+    "57P03": (Action.RECONNECT, Unavailable, "the server is starting up or shutting down"),
+    "57P04": (Action.RECONNECT, Unavailable, "the database was dropped"),
+    "57P05": (Action.RECONNECT, Unavailable, "the session idled too long"),
+    "53300": (Action.RECONNECT, Unavailable, "the server has too many connections"),
+    "26000": (Action.RECONNECT, Unavailable, "a pooler lost a prepared statement"),
+    "42P05": (Action.RECONNECT, Unavailable, "a pooler mixed up prepared statements"),
+    "0A000": (Action.RECONNECT, Unavailable, "a prepared plan is out of date"),
+    # The statement was rolled back; the next try may be luckier.
+    "40": (Action.RETRY, Unavailable, "another transaction got in the way"),
+    "57014": (Action.RETRY, Unavailable, "the statement was cancelled or took too long"),
+    "55P03": (Action.BLOCKED, Unavailable, "another transaction holds the row"),
+    # Trying again would not help.
+    "21000": (Action.RAISE, SchemaMismatch, f"the statement matched a row twice; {_MIGRATE}"),
+    "3F000": (Action.RAISE, SchemaMismatch, f"the schema is missing; {_MIGRATE}"),
+    "42501": (Action.RAISE, NotPermitted, f"the role lacks a privilege; {_NOTHING}: grant it"),
+    "42": (Action.RAISE, SchemaMismatch, f"a table or column is missing or different; {_MIGRATE}"),
+    "28": (Action.RAISE, NotPermitted, f"the role may not log in; {_NOTHING}"),
+    "53": (Action.RAISE, StorageFull, f"the server is out of space; {_NOTHING}: make room"),
+    "58": (Action.RAISE, StorageCorrupt, "the server reports an I/O error"),
+    "F0": (Action.RAISE, StorageCorrupt, "the server's configuration is damaged"),
+    "XX": (Action.RAISE, StorageCorrupt, "the server reports damage"),
+}
+_ROW_STATES: Final = ("22", "54", "23", "44")
+"""Classes of SQLSTATE in which one row's values are to blame."""
+
+
+def classify(error: BaseException, phase: Phase) -> Fault:
+    """Return what an error from psycopg means."""
+    if phase is Phase.CONNECT:
+        reason = f"can't connect to the database ({_first_line(error)})"
+        return Fault(Action.RECONNECT, Unavailable, reason, error)
+    state: str | None = getattr(error, "sqlstate", None)
+    if state is None:
+        return _without_state(error, phase)
+    if state.startswith(_ROW_STATES):
+        return _of_row(error, state, phase)
+    entry = _BY_STATE.get(state) or _BY_STATE.get(state[:2])
+    if entry is None:
+        reason = f"PostgreSQL refused the statement (SQLSTATE {state}); {_NOTHING}"
+        return Fault(Action.RAISE, Unavailable, reason, error)
+    action, kind, reason = entry
+    return Fault(action, kind, f"{reason} (SQLSTATE {state})", error)
+
+
+def _without_state(error: BaseException, phase: Phase) -> Fault:
+    """Tell values that the driver can't send or read from a connection that broke."""
+    names = {cls.__name__ for cls in type(error).__mro__}
+    if names & {"DataError", "OverflowError", "UnicodeError", "TypeError"}:
+        return _of_row(error, "in the driver", phase)
+    if names & {"OperationalError", "InterfaceError", "InternalError"}:
+        return Fault(Action.RESEND, OutcomeUnknown, "the connection broke", error)
+    return unforeseen(error, phase)
+
+
+def _of_row(error: BaseException, state: str, phase: Phase) -> Fault:
+    # The driver's text quotes values here, so it is not chained.
+    if state.startswith("23"):
+        return _constraint(error, state)
+    if phase is Phase.READ:
+        reason = f"the stored row can't be read ({state}); its bytes are untouched"
+        return Fault(Action.RAISE, CorruptState, reason, of_row=True, details={"path": "$"})
+    reason = f"the database refuses a value ({state}); {_NOTHING}"
+    return Fault(Action.RAISE, InvalidState, reason, of_row=True, details={"path": "$"})
+
+
+def _constraint(error: Any, state: str) -> Fault:
+    name = error.diag.constraint_name
+    columns = (error.diag.column_name,) if error.diag.column_name else ()
+    what = f"constraint {name!r}" if name else f"a constraint on {', '.join(columns) or '?'}"
+    return Fault(
+        Action.RAISE,
+        ConstraintViolation,
+        f"{what} of its table refuses the row (SQLSTATE {state}); {_NOTHING}",
+        of_row=True,
+        details={"constraint": name, "columns": columns},
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0][:200] or type(error).__name__

@@ -1,0 +1,230 @@
+"""SQLite through the standard library: a batch is one transaction, a statement for each row.
+
+Limits: one writer at a time per file; a decimal sorts as text; a file deleted underneath a
+running process is not noticed.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any, Final
+from urllib.parse import quote
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.engine import URL, Engine
+from sqlalchemy.pool import StaticPool
+
+from theater_sql.backends.base import (
+    Action,
+    Answer,
+    Fault,
+    Phase,
+    Statement,
+    Wire,
+    raw_connection,
+    unforeseen,
+)
+from theater_sql.columns import Document
+from theater_sql.errors import (
+    ConstraintViolation,
+    CorruptState,
+    InvalidState,
+    NotPermitted,
+    OutcomeUnknown,
+    SchemaMismatch,
+    StorageCorrupt,
+    StorageError,
+    StorageFull,
+    Unavailable,
+)
+
+_BUSY_MS: Final = 250
+"""How long one attempt waits for another writer; the lane tries again until the deadline."""
+_ROW_ERRORS: Final = (sqlite3.IntegrityError, sqlite3.DataError, OverflowError, UnicodeError)
+
+
+def existing_file_url(url: URL) -> URL:
+    """Return the URL that opens the same file and fails where there is none."""
+    if url.database in (None, "", ":memory:") or str(url.database).startswith("file:"):
+        return url
+    query = {**url.query, "mode": "rw", "uri": "true"}
+    return url.set(database=f"file:{quote(str(url.database))}", query=query)
+
+
+class SQLite:
+    """The backend of one engine."""
+
+    name = "sqlite"
+    now: sa.ColumnElement[Any] = sa.literal_column(
+        # The form of UTCDateTime; SQLite's clock has milliseconds.
+        "strftime('%Y-%m-%dT%H:%M:%f000+00:00', 'now')"
+    )
+    batches = False
+
+    def __init__(self, engine: Engine, timeout: float) -> None:
+        del timeout  # SQLite has no limit of its own for a statement
+        self.dialect = engine.dialect
+        self.shared_connection = isinstance(engine.pool, StaticPool) or (
+            engine.url.database in (None, "", ":memory:")
+        )
+        self._engine = engine
+        self._pool = engine.pool.recreate()
+        self._schemas = engine.get_execution_options().get("schema_translate_map")
+
+    def connect(self, lock_timeout: float) -> SQLiteSession:
+        """Open the file, with full durability and foreign keys as PostgreSQL has them."""
+        del lock_timeout  # there are no row locks
+        if self.shared_connection:
+            fairy: Any = self._engine.raw_connection()
+            return SQLiteSession(fairy.driver_connection, fairy)
+        return SQLiteSession(raw_connection(self._pool), None)
+
+    def insert(self, table: sa.Table) -> sqlite.Insert:
+        """Return SQLite's INSERT."""
+        return sqlite.insert(table)
+
+    def compile(self, statement: sa.sql.ClauseElement) -> tuple[str, list[str]]:
+        """Return SQL with positional parameters, and their names in order."""
+        options = {"schema_translate_map": self._schemas, "render_schema_translate": True}
+        compiled: Any = statement.compile(dialect=self.dialect, **options if self._schemas else {})
+        return compiled.string, list(compiled.positiontup)
+
+    def wire(self, column: sa.Column[Any]) -> Wire:
+        """Return how a column travels: as SQLAlchemy's type for SQLite says."""
+        if isinstance(column.type, Document):
+            return Wire(sa.Text(), column)
+        if isinstance(column.type, sa.JSON):
+            return Wire(sa.Text(), column, load=_json_text)
+        impl = column.type.dialect_impl(self.dialect)
+        return Wire(
+            column.type,
+            column,
+            bind=impl.bind_processor(self.dialect),
+            load=impl.result_processor(self.dialect, None),
+        )
+
+    def classify(self, error: BaseException, phase: Phase) -> Fault:
+        """Return what an error from sqlite3 means, by its extended result code."""
+        if isinstance(error, _ROW_ERRORS):
+            return _of_row(error, phase)
+        code = getattr(error, "sqlite_errorname", None)
+        if code is None:
+            return unforeseen(error, phase)
+        for prefix, (action, kind, reason) in _BY_CODE.items():
+            if code.startswith(prefix):
+                return Fault(action, kind, f"{reason} ({code})", error)
+        return Fault(Action.RAISE, Unavailable, f"SQLite refused ({code}); {_NOTHING}", error)
+
+
+_NOTHING: Final = "nothing was written"
+_BY_CODE: Final[dict[str, tuple[Action, type[StorageError], str]]] = {
+    "SQLITE_BUSY": (Action.RETRY, Unavailable, "another process writes to the file"),
+    "SQLITE_LOCKED": (Action.RETRY, Unavailable, "another connection writes to the file"),
+    "SQLITE_INTERRUPT": (Action.RETRY, Unavailable, "the statement was interrupted"),
+    "SQLITE_SCHEMA": (Action.RECONNECT, Unavailable, "the schema changed"),
+    "SQLITE_CANTOPEN": (Action.RAISE, Unavailable, "the file is missing or can't be opened"),
+    "SQLITE_IOERR_FSYNC": (Action.RESEND, OutcomeUnknown, "the disk did not confirm"),
+    "SQLITE_IOERR_COMMIT": (Action.RESEND, OutcomeUnknown, "the commit was not confirmed"),
+    "SQLITE_IOERR_WRITE": (Action.RAISE, StorageFull, f"the disk is full; {_NOTHING}: make room"),
+    "SQLITE_FULL": (Action.RAISE, StorageFull, f"the disk is full; {_NOTHING}: make room"),
+    "SQLITE_NOMEM": (Action.RAISE, StorageFull, f"out of memory; {_NOTHING}"),
+    "SQLITE_IOERR": (Action.RAISE, StorageCorrupt, "the disk reports an error"),
+    "SQLITE_CORRUPT": (Action.RAISE, StorageCorrupt, "the file is damaged"),
+    "SQLITE_NOTADB": (Action.RAISE, StorageCorrupt, "the file is not a database"),
+    "SQLITE_READONLY": (Action.RAISE, NotPermitted, f"the file is read-only; {_NOTHING}"),
+    "SQLITE_PERM": (Action.RAISE, NotPermitted, f"the file may not be used; {_NOTHING}"),
+    "SQLITE_AUTH": (Action.RAISE, NotPermitted, f"not authorised; {_NOTHING}"),
+    "SQLITE_ERROR": (
+        Action.RAISE,
+        SchemaMismatch,
+        f"a table or column is missing or different; {_NOTHING}: run the migrations "
+        "(storage.check() says what differs)",
+    ),
+}
+
+
+def _of_row(error: BaseException, phase: Phase) -> Fault:
+    # The driver's text may quote values, so it is not chained; it names columns, not values.
+    if isinstance(error, sqlite3.IntegrityError):
+        kind, _, columns = str(error).partition(": ")
+        names = tuple(column.rpartition(".")[2] for column in columns.split(", ") if column)
+        named = kind.startswith("CHECK")
+        return Fault(
+            Action.RAISE,
+            ConstraintViolation,
+            f"{kind}: {columns or '?'}; {_NOTHING}",
+            of_row=True,
+            details={
+                "constraint": columns if named else None,
+                "columns": () if named else names,
+            },
+        )
+    if phase is Phase.READ:
+        reason = "the stored row can't be read; its bytes are untouched"
+        return Fault(Action.RAISE, CorruptState, reason, of_row=True, details={"path": "$"})
+    reason = f"the database refuses a value; {_NOTHING}"
+    return Fault(Action.RAISE, InvalidState, reason, of_row=True, details={"path": "$"})
+
+
+def _json_text(value: Any) -> Any:
+    """Undo the numeric affinity of a column declared JSON."""
+    return value if isinstance(value, str) else repr(value)
+
+
+class SQLiteSession:
+    """One connection, in autocommit save for the transaction of a batch."""
+
+    def __init__(self, connection: sqlite3.Connection, owner: Any) -> None:
+        self._connection = connection
+        self._owner = owner  # what keeps a shared connection open
+        connection.isolation_level = None
+        connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        connection.execute("PRAGMA synchronous = FULL")
+
+    def run(self, statement: Statement, rows: Sequence[tuple[Any, ...]]) -> list[Answer]:
+        """Execute a statement for each row: reads as they are, writes in one transaction."""
+        if statement.token is None:
+            return [self._attempt(statement, row) for row in rows]
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            answers = [self._attempt(statement, row) for row in rows]
+            if not self._connection.in_transaction:
+                # A trigger or a conflict clause of the user's rolled everything back.
+                raise next(answer for answer in answers if isinstance(answer, Exception))
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+        return answers
+
+    def _attempt(self, statement: Statement, row: tuple[Any, ...]) -> Answer:
+        """Execute one row's statement; a row that is refused does not harm the others."""
+        parameters = [row[i] for i in statement.order]
+        try:
+            found = self._connection.execute(statement.single, parameters).fetchone()
+        except _ROW_ERRORS as error:
+            return error
+        return found is not None if statement.token is not None else found
+
+    def set_lock_timeout(self, seconds: float) -> None:
+        """Do nothing: there are no row locks."""
+
+    def query(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """Run one query and return its rows."""
+        return self._connection.execute(sql, parameters).fetchall()
+
+    def kill(self) -> None:
+        """Interrupt the statement that is under way."""
+        self._connection.interrupt()
+
+    def close(self) -> None:
+        """Close the connection, unless the engine shares it."""
+        if self._owner is None:
+            self._connection.close()
+        else:
+            self._owner.close()

@@ -1,0 +1,194 @@
+"""Bindings: how the states of one actor type become rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+import sqlalchemy as sa
+from msgspec import inspect
+from sqlalchemy.orm import Mapper
+from sqlalchemy.orm.attributes import set_committed_value
+
+from theater_sql.codec import (
+    CodecError,
+    ColumnCodec,
+    DocumentCodec,
+    Field,
+    PlainCodec,
+    RowCodec,
+    Shape,
+    StateCodec,
+    shape_of,
+)
+from theater_sql.columns import check_for, column_codec
+from theater_sql.contract import ActorId, IdPart
+from theater_sql.errors import InvalidId, RegistrationError
+from theater_sql.identity import canonical, check_id
+from theater_sql.tables import BOOKKEEPING, Layout, default_source, model_layout
+
+Key = tuple[IdPart, ...]
+"""The values of a row's key columns."""
+
+UNTYPED: Final = DocumentCodec(PlainCodec())
+
+
+class Binding(NamedTuple):
+    """How one actor type is stored.
+
+    ``key`` turns an actor id into the values of the key columns, or raises ``InvalidId``.
+    """
+
+    name: str
+    layout: Layout
+    key: Callable[[ActorId], Key]
+    codec: StateCodec
+    model: type[Any] | None = None
+    aliases: tuple[str, ...] = ()
+    schema_version: int = 1
+
+    @property
+    def is_generic(self) -> bool:
+        """Whether the rows are in the generic table, under the type's name."""
+        return self.layout.keys[0].name == "actor_type"
+
+
+def generic_binding(name: str, layout: Layout, codec: StateCodec) -> Binding:
+    """Bind a type to the generic table: the key is its name and the id's canonical text."""
+
+    def key(actor_id: ActorId) -> Key:
+        return name, canonical(check_id(name, actor_id), isinstance(actor_id, tuple))
+
+    return Binding(name, layout, key, codec)
+
+
+def derived_binding(
+    name: str, layout: Layout, shape: Shape, id_type: type[Any] | tuple[type[Any], ...]
+) -> Binding:
+    """Bind a type to the table that was derived from its state."""
+    id_types = id_type if isinstance(id_type, tuple) else (id_type,)
+    key = _typed_key(name, layout, id_types, isinstance(id_type, tuple))
+    columns = [
+        column_codec(field, column, name)
+        for field, column in zip(shape.fields, layout.state, strict=True)
+    ]
+    return Binding(name, layout, key, RowCodec(shape, columns))
+
+
+def model_binding(name: str, model: Any, state: Any, columns: Mapping[str, str]) -> Binding:
+    """Bind a type to a mapped class: its fields are columns, or its instances are the states."""
+    try:
+        mapper: Mapper[Any] = sa.inspect(model)
+    except sa.exc.NoInspectionAvailable:
+        raise RegistrationError(f"{name}: {model!r} is not a mapped class") from None
+    table = mapper.local_table
+    if not isinstance(table, sa.Table):
+        raise RegistrationError(f"{name}: {model.__name__} is not mapped to a table")
+    if state is None:
+        shape: Shape = ModelShape(mapper)
+        chosen = {field.name: mapper.columns[field.name] for field in shape.fields}
+    else:
+        shape = shape_of(state, name)
+        chosen = {f.name: _column(mapper, f, columns, name) for f in shape.fields}
+    layout = model_layout(table, list(chosen.values()), name)
+    codecs = [column_codec(field, chosen[field.name], name) for field in shape.fields]
+    if isinstance(shape, ModelShape):
+        codecs = [_as_loaded(codec, chosen[codec.key]) for codec in codecs]
+    id_types = [_id_type(column, name) for column in layout.keys]
+    key = _typed_key(name, layout, id_types, len(id_types) > 1)
+    return Binding(name, layout, key, RowCodec(shape, codecs), model)
+
+
+def _column(
+    mapper: Mapper[Any], field: Field, columns: Mapping[str, str], name: str
+) -> sa.Column[Any]:
+    wanted = columns.get(field.name, field.name)
+    column = mapper.columns.get(wanted)
+    if column is None:
+        column = mapper.local_table.columns.get(wanted)
+    if not isinstance(column, sa.Column):
+        raise RegistrationError(
+            f"{name}.{field.name}: {mapper.class_.__name__} has no column {wanted!r}"
+        )
+    if column.primary_key or column.name in BOOKKEEPING:
+        raise RegistrationError(f"{name}.{field.name}: column {column.name!r} is not for state")
+    return column
+
+
+def _as_loaded(codec: ColumnCodec, column: sa.Column[Any]) -> ColumnCodec:
+    """Give a mapped instance what its column type loads, and not its plain form."""
+    return codec if isinstance(column.type, sa.JSON) else codec._replace(decode=lambda v: v)
+
+
+def _id_type(column: sa.Column[Any], name: str) -> type[Any]:
+    try:
+        kind = column.type.python_type
+    except NotImplementedError:
+        kind = object
+    if kind not in (str, int, UUID, bytes):
+        raise RegistrationError(f"{name}: the key column {column.name!r} is not an id's type")
+    return kind
+
+
+def _typed_key(
+    name: str, layout: Layout, id_types: Sequence[type[Any]], is_tuple: bool
+) -> Callable[[ActorId], Key]:
+    checks = [check_for(column.type) for column in layout.keys]
+    wanted = " and ".join(kind.__name__ for kind in id_types)
+
+    def key(actor_id: ActorId) -> Key:
+        parts = check_id(name, actor_id)
+        if isinstance(actor_id, tuple) is not is_tuple or len(parts) != len(id_types):
+            raise InvalidId(name, actor_id, f"the id has to be {wanted}; nothing was sent")
+        for part, kind, check in zip(parts, id_types, checks, strict=True):
+            if type(part) is not kind:
+                raise InvalidId(name, actor_id, f"the id has to be {wanted}; nothing was sent")
+            try:
+                check(part)
+            except CodecError as error:
+                raise InvalidId(name, actor_id, f"{error.reason}; nothing was sent") from None
+        return parts
+
+    return key
+
+
+class ModelShape:
+    """A mapped class whose transient instances are the states."""
+
+    def __init__(self, mapper: Mapper[Any]) -> None:
+        self._model = mapper.class_
+        self._manager = mapper.class_manager
+        attributes = {
+            attribute.key: attribute.columns[0]
+            for attribute in mapper.column_attrs
+            if isinstance(attribute.columns[0], sa.Column)
+        }
+        chosen = {
+            key: column
+            for key, column in attributes.items()
+            if not column.primary_key and column.name not in BOOKKEEPING and column.computed is None
+        }
+        self.fields = tuple(Field(key, key, Any, inspect.AnyType()) for key in chosen)
+        self._defaults = {
+            key: default_source(column.default)
+            for key, column in chosen.items()
+            if column.default is not None and not column.default.is_clause_element
+        }
+
+    def read(self, state: Any) -> tuple[Any, ...]:
+        if type(state) is not self._model:
+            raise CodecError(
+                "$", f"expected {self._model.__name__}, got {type(state).__name__}"
+            )
+        return tuple([self._value(state, field.key) for field in self.fields])
+
+    def _value(self, state: Any, key: str) -> Any:
+        value = getattr(state, key)
+        return self._defaults[key]() if value is None and key in self._defaults else value
+
+    def build(self, raw: Mapping[str, Any]) -> Any:
+        state = self._manager.new_instance()
+        for key, value in raw.items():
+            set_committed_value(state, key, value)
+        return state

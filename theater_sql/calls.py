@@ -1,0 +1,255 @@
+"""The steps of one call on one actor: which statements, in what order, and what they mean.
+
+No I/O happens here. A call is a generator that yields operations and is sent their outcomes,
+so that threads and coroutines are two doors to the same steps.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from typing import Any, NoReturn, TypeVar
+
+from theater_sql.backends.base import Fault
+from theater_sql.bindings import Binding
+from theater_sql.codec import CodecError
+from theater_sql.contract import (
+    ABSENT,
+    NOT_PRESENT,
+    OVERWRITE,
+    ActorId,
+    Etag,
+    Expect,
+    Found,
+    NotPresent,
+)
+from theater_sql.errors import (
+    Conflict,
+    ConstraintViolation,
+    CorruptState,
+    InvalidState,
+    NotPermitted,
+    OutcomeUnknown,
+    StateTooNew,
+    StorageError,
+    Unavailable,
+)
+from theater_sql.lanes import Operation, Outcome
+from theater_sql.statements import Kind, Statements
+
+T = TypeVar("T")
+Steps = Generator[Operation, Outcome, T]
+
+
+class Call:
+    """One call on one actor; ``deadline`` is on the monotonic clock."""
+
+    def __init__(
+        self, binding: Binding, statements: Statements, actor_id: ActorId, deadline: float
+    ) -> None:
+        self._binding = binding
+        self._statements = statements
+        self._actor_id = actor_id
+        self._deadline = deadline
+        key = binding.key(actor_id)
+        self._keys = [statements.key(key)]
+        if binding.aliases and binding.is_generic:
+            # The rows of a type that was renamed stay under its old name.
+            self._keys += [statements.key((name, *key[1:])) for name in binding.aliases]
+
+    def get(self) -> Steps[Found[Any] | NotPresent]:
+        """Read the row and decode it."""
+        outcome = yield from self._send(Kind.READ)
+        self._raise_fault(outcome)
+        return NOT_PRESENT if outcome.answer is None else self._found(outcome.answer)
+
+    def put(
+        self, state: Any, expect: Etag | Expect, etag: Etag, *, overwrite_corrupt: bool
+    ) -> Steps[Etag]:
+        """Write the state where ``expect`` holds, giving the row ``etag``."""
+        values = self._encoded(state)
+        if expect is not OVERWRITE:
+            return (yield from self._write(values, expect, etag))
+        while True:
+            present = yield from self._writable(overwrite_corrupt)
+            if present == etag:
+                return etag
+            try:
+                return (yield from self._write(values, present, etag))
+            except Conflict as conflict:
+                self._check_time(conflict)
+
+    def delete(self, expect: Etag | Expect) -> Steps[None]:
+        """Remove the row where ``expect`` holds."""
+        if expect is not OVERWRITE:
+            return (yield from self._remove(expect))
+        while True:
+            present = yield from self._look()
+            if present is None:
+                return None
+            try:
+                return (yield from self._remove(present))
+            except Conflict as conflict:
+                self._check_time(conflict)
+
+    def _write(self, values: tuple[Any, ...], expect: Any, etag: Etag) -> Steps[Etag]:
+        """Compare and swap, or create; a row that carries ``etag`` already is a success."""
+        statements, version = self._statements, self._binding.schema_version
+        state = statements.state(values)
+        if expect is ABSENT:
+            yield from self._check_former_names()
+            fills = statements.fills(statements.layout.on_create)
+            row = (*self._keys[0], *state, *fills, statements.etag(etag), version)
+            outcome = yield Operation(Kind.CREATE, statements, row, self._deadline)
+        else:
+            fills = statements.fills(statements.layout.on_update)
+            rest = (statements.etag(expect), *state, *fills, statements.etag(etag), version)
+            outcome = yield from self._send(Kind.SWAP, *rest)
+        self._raise_fault(outcome, etag)
+        if outcome.answer:
+            return etag
+        actual = yield from self._look_after(outcome, etag)
+        if actual == etag:
+            return etag
+        if outcome.doubtful:
+            raise self._unknown("the connection broke, and another write followed", etag)
+        raise self._conflict(expect, actual)
+
+    def _remove(self, expect: Any) -> Steps[None]:
+        """Delete the row with this etag; after a lost acknowledgement, none is a success."""
+        if expect is ABSENT:
+            actual = yield from self._look()
+            if actual is not None:
+                raise self._conflict(expect, actual)
+            return
+        outcome = yield from self._send(Kind.DELETE, self._statements.etag(expect))
+        self._raise_fault(outcome)
+        if outcome.answer:
+            return
+        actual = yield from self._look_after(outcome, None)
+        if outcome.doubtful and actual is None:
+            return
+        if outcome.doubtful:
+            raise self._unknown("the connection broke, and another write followed", None)
+        raise self._conflict(expect, actual)
+
+    def _look(self) -> Steps[Etag | None]:
+        """Return the etag that is there."""
+        outcome = yield from self._send(Kind.LOOK)
+        self._raise_fault(outcome)
+        return None if outcome.answer is None else self._statements.load_etag(outcome.answer[0])
+
+    def _look_after(self, outcome: Outcome, etag: Etag | None) -> Steps[Etag | None]:
+        """Look why a write matched nothing."""
+        try:
+            return (yield from self._look())
+        except StorageError as error:
+            if outcome.doubtful:
+                raise self._unknown(error.reason, etag) from error
+            raise
+
+    def _writable(self, overwrite_corrupt: bool) -> Steps[Etag | Expect]:
+        """Return what an overwrite may replace, refusing a row that can't be decoded."""
+        try:
+            found = yield from self.get()
+        except CorruptState:
+            if not overwrite_corrupt:
+                raise
+            present = yield from self._look()
+            return ABSENT if present is None else present
+        return found.etag
+
+    def _check_former_names(self) -> Steps[None]:
+        """Refuse to create an actor whose row stands under a former name of its type."""
+        for key in self._keys[1:]:
+            outcome = yield Operation(Kind.LOOK, self._statements, key, self._deadline)
+            self._raise_fault(outcome)
+            if outcome.answer is not None:
+                raise self._conflict(ABSENT, self._statements.load_etag(outcome.answer[0]))
+
+    def _send(self, kind: Kind, *rest: Any) -> Steps[Outcome]:
+        """Send a statement to the row's key, then to those of former names, until one matches."""
+        doubtful = False
+        for key in self._keys:
+            outcome = yield Operation(kind, self._statements, (*key, *rest), self._deadline)
+            doubtful = doubtful or outcome.doubtful
+            if outcome.fault or outcome.answer:
+                break
+        return outcome._replace(doubtful=doubtful)
+
+    def _encoded(self, state: Any) -> tuple[Any, ...]:
+        try:
+            return self._binding.codec.encode(state)
+        except CodecError as error:
+            reason = f"the state can't be stored: {error}; nothing was written"
+            raise self._error(InvalidState, reason, path=error.path) from None
+
+    def _found(self, row: Any) -> Found[Any]:
+        etag, version, schema_version, updated_at, *values = row
+        if schema_version > self._binding.schema_version:
+            raise self._error(
+                StateTooNew,
+                f"the row has schema_version {schema_version}, this process knows "
+                f"{self._binding.schema_version}; nothing was changed: run the newer code",
+                stored=schema_version,
+                registered=self._binding.schema_version,
+            )
+        statements = self._statements
+        try:
+            state = self._binding.codec.decode(statements.load_state(values))
+            when = statements.load_time(updated_at)
+        except CodecError as error:
+            raise self._corrupt(error) from None
+        except Exception:  # a column type's own code; its text may quote the value
+            raise self._corrupt(CodecError("$", "its column type can't read it")) from None
+        return Found(state, Etag(statements.load_etag(etag)), version, when)
+
+    def _raise_fault(self, outcome: Outcome, etag: Etag | None = None) -> None:
+        fault = outcome.fault
+        if fault is None:
+            return
+        rolled_back = fault.error in (ConstraintViolation, InvalidState)
+        if fault.error is OutcomeUnknown or (outcome.doubtful and not rolled_back):
+            raise self._unknown(fault.reason, etag) from fault.cause
+        self._raise_plain(fault)
+
+    def _raise_plain(self, fault: Fault) -> NoReturn:
+        reason = fault.reason
+        if fault.error is Unavailable:
+            reason = f"{reason}; nothing was written: try again"
+        raise self._error(fault.error, reason, **fault.details) from fault.cause
+
+    def _unknown(self, reason: str, etag: Etag | None) -> StorageError:
+        reason = f"{reason}; it may have been written or not: get, then decide"
+        return self._error(OutcomeUnknown, reason, etag=etag)
+
+    def _conflict(self, expect: Etag | Expect, actual: Etag | None) -> StorageError:
+        if expect == actual:
+            return self._error(
+                NotPermitted,
+                "the row is there as expected, yet the statement may not change it (a trigger or "
+                "row security); nothing was written",
+            )
+        if expect is ABSENT:
+            kind, what = "exists", "the actor exists already"
+        elif actual is None:
+            kind, what = "gone", "the actor is not there any more"
+        else:
+            kind, what = "stale", "another write came first"
+        reason = f"{what}; nothing was written: get it, then decide"
+        return self._error(Conflict, reason, kind=kind, expected=expect, actual=actual)
+
+    def _corrupt(self, error: CodecError) -> StorageError:
+        reason = (
+            f"the stored row can't be decoded: {error}; its bytes are untouched: mend them, or "
+            "put with overwrite_corrupt=True"
+        )
+        return self._error(CorruptState, reason, path=error.path)
+
+    def _check_time(self, conflict: Conflict) -> None:
+        if time.monotonic() >= self._deadline:
+            reason = "others kept writing to the actor until the deadline; nothing was written"
+            raise self._error(Unavailable, reason) from conflict
+
+    def _error(self, error: type[StorageError], reason: str, /, **details: Any) -> StorageError:
+        return error(self._binding.name, self._actor_id, reason, **details)

@@ -1,0 +1,175 @@
+"""The kinds of state class: which fields each has, how they are read, and how it is built."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Callable, Mapping
+from operator import attrgetter
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+from msgspec import inspect
+
+from theater_sql.codec.limits import CodecError
+from theater_sql.codec.typed import (
+    Info,
+    convert,
+    inspect_type,
+    is_pydantic,
+    pydantic_error,
+    scalar_info,
+)
+from theater_sql.errors import RegistrationError
+
+
+class Field(NamedTuple):
+    """One field of a state class.
+
+    ``key`` is its name in JSON, ``type`` what was annotated, ``info`` msgspec's view of it,
+    ``optional`` whether it may be left out altogether.
+    """
+
+    name: str
+    key: str
+    type: Any
+    info: Info
+    optional: bool = False
+
+
+class Shape(Protocol):
+    """A kind of state class."""
+
+    fields: tuple[Field, ...]
+
+    def read(self, state: Any) -> tuple[Any, ...]:
+        """Return the fields' values in order; ``msgspec.UNSET`` for one that is left out."""
+
+    def build(self, raw: Mapping[str, Any]) -> Any:
+        """Return the state with these values, by ``key``."""
+
+
+def shape_of(state: Any, name: str) -> Shape:
+    """Return the shape of a state class, or raise ``RegistrationError``."""
+    if is_pydantic(state) and hasattr(state, "model_fields"):
+        return PydanticShape(state)
+    info = inspect_type(state, name)
+    if isinstance(info, inspect.StructType) and info.array_like:
+        raise RegistrationError(f"{name}: an array_like Struct has no columns: use table=GENERIC")
+    if isinstance(info, inspect.TypedDictType):
+        return TypedDictShape(state, info)
+    if isinstance(info, inspect.NamedTupleType):
+        return NamedTupleShape(state, info)
+    if isinstance(info, (inspect.DataclassType, inspect.StructType)):
+        return ObjectShape(state, info)
+    raise RegistrationError(
+        f"{name}: {state!r} has no fields to make columns of: register a dataclass, attrs class, "
+        "NamedTuple, TypedDict, msgspec.Struct or pydantic model, or use table=GENERIC"
+    )
+
+
+def _fields(state: Any, info: Any) -> tuple[Field, ...]:
+    hints = typing.get_type_hints(state, include_extras=True)
+    return tuple(Field(f.name, f.encode_name, hints[f.name], f.type) for f in info.fields)
+
+
+def _getter(fields: tuple[Field, ...]) -> Callable[[Any], tuple[Any, ...]]:
+    names = [field.name for field in fields]
+    if not names:
+        return lambda state: ()
+    get = attrgetter(*names)
+    return get if len(names) > 1 else lambda state: (get(state),)
+
+
+class ObjectShape:
+    """Dataclass, attrs class or msgspec Struct: attributes in, keys out."""
+
+    def __init__(self, state: Any, info: Any) -> None:
+        self._state = state
+        self.fields = _fields(state, info)
+        self._get = _getter(self.fields)
+
+    def read(self, state: Any) -> tuple[Any, ...]:
+        if type(state) is not self._state:
+            raise _wrong_class(self._state, state)
+        try:
+            return self._get(state)
+        except AttributeError:
+            raise CodecError("$", "an attribute is not set") from None
+
+    def build(self, raw: Mapping[str, Any]) -> Any:
+        return convert(raw, self._state)
+
+
+class NamedTupleShape(ObjectShape):
+    """NamedTuple: built from its values in order."""
+
+    def build(self, raw: Mapping[str, Any]) -> Any:
+        return convert(list(raw.values()), self._state)
+
+
+class TypedDictShape:
+    """TypedDict: a dict with known keys, some of which may be left out."""
+
+    def __init__(self, state: Any, info: Any) -> None:
+        self._state = state
+        optional = {field.name for field in info.fields if not field.required}
+        self.fields = tuple(
+            field._replace(optional=field.name in optional) for field in _fields(state, info)
+        )
+        self._keys = frozenset(field.name for field in self.fields)
+        self._required = self._keys - optional
+
+    def read(self, state: Any) -> tuple[Any, ...]:
+        if type(state) is not dict:
+            raise _wrong_class(dict, state)
+        if not state.keys() <= self._keys:
+            raise CodecError("$", "a key that the TypedDict does not have")
+        for key in self._required - state.keys():
+            raise CodecError(f"$.{key}", "missing")
+        return tuple([state.get(field.name, msgspec.UNSET) for field in self.fields])
+
+    def build(self, raw: Mapping[str, Any]) -> Any:
+        return convert(raw, self._state)
+
+
+class PydanticShape:
+    """Pydantic model: attributes where a column holds them, its own dump for the rest."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self.fields = tuple(
+            _pydantic_field(name, field.annotation) for name, field in model.model_fields.items()
+        )
+        self._dumped = {field.name for field in self.fields if field.type is Any}
+
+    def read(self, state: Any) -> tuple[Any, ...]:
+        if type(state) is not self._model:
+            raise _wrong_class(self._model, state)
+        try:
+            dumped = state.model_dump(mode="json", include=self._dumped)
+        except (ValueError, TypeError, RecursionError):
+            raise CodecError("$", "the model can't be dumped as JSON") from None
+        return tuple(
+            [dumped[f.name] if f.type is Any else getattr(state, f.name) for f in self.fields]
+        )
+
+    def build(self, raw: Mapping[str, Any]) -> Any:
+        try:
+            return self._model.model_validate(dict(raw), by_name=True, by_alias=False)
+        except ValueError as error:
+            raise pydantic_error(error) from None
+
+
+def _pydantic_field(name: str, annotation: Any) -> Field:
+    """Take a field that is a scalar as it is, any other as the JSON that the model dumps."""
+    try:
+        info = inspect.type_info(annotation)
+    except (TypeError, NameError):
+        info = inspect.AnyType()
+    if scalar_info(info)[0] is None:
+        return Field(name, name, Any, inspect.AnyType())
+    return Field(name, name, annotation, info)
+
+
+def _wrong_class(expected: type[Any], state: Any) -> CodecError:
+    return CodecError("$", f"expected {expected.__name__}, got {type(state).__name__}")

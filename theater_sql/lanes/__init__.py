@@ -1,0 +1,159 @@
+"""Group commit: concurrent operations of many actors share a statement and a commit."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import threading
+import time
+import weakref
+from collections.abc import Iterator
+from typing import Any, Final
+
+from theater_sql.backends.base import Action, Backend, Fault
+from theater_sql.errors import StorageClosed
+from theater_sql.lanes.lane import Lane
+from theater_sql.lanes.operation import Operation, Outcome
+from theater_sql.lanes.queue import Queue, QueueClosed
+
+__all__ = ["Lanes", "Operation", "Outcome"]
+
+_TICK: Final = 0.05
+"""Seconds between two looks at the deadlines."""
+_abandoned: list[Any] = []
+"""Lanes that a fork copied. Their connections are the parent's: closing one here, even by
+garbage collection, would end the parent's session."""
+_CLOSED: Final = Outcome(
+    None, Fault(Action.RAISE, StorageClosed, "the storage is closed; nothing was sent")
+)
+_open: weakref.WeakSet[Lanes] = weakref.WeakSet()
+
+
+class Lanes:
+    """The lanes of one storage: for writes, for reads, and for rows that somebody holds.
+
+    Threads and connections start with the first operation that needs them, and anew in a
+    process that was forked.
+    """
+
+    def __init__(self, backend: Backend, *, writers: int, max_rows: int, max_bytes: int) -> None:
+        self._backend = backend
+        self._writers = 1 if backend.shared_connection else writers
+        self._bounds = (max_rows, max_bytes)
+        self._closed = False
+        self._lock = threading.Lock()
+        self._start_afresh()
+        _open.add(self)
+
+    def _start_afresh(self) -> None:
+        backend, writes = self._backend, Queue(*self._bounds)
+        reads = writes if backend.shared_connection else Queue(*self._bounds)
+        self._pid = os.getpid()
+        self._stopped = threading.Event()
+        self._writes, self._reads = writes, reads
+        self._writing = [
+            Lane(f"theater_sql write {n}", backend, writes) for n in range(self._writers)
+        ]
+        self._patient = Lane("theater_sql patient", backend, writes, patient=True)
+        self._reading = Lane("theater_sql read", backend, reads)
+        self._watchdog = threading.Thread(target=self._watch, name="theater_sql watch", daemon=True)
+        self._started = False
+
+    def _submit(self, operation: Operation) -> bool:
+        """Queue an operation; tell whether it was taken in."""
+        try:
+            if not self._started or self._pid != os.getpid():
+                self._start()
+            self._queue(operation).put(operation)
+        except QueueClosed:
+            return False
+        return True
+
+    def _queue(self, operation: Operation) -> Queue:
+        return self._writes if operation.kind.writes else self._reads
+
+    def run(self, operation: Operation) -> Outcome:
+        """Queue an operation and block until its outcome is there."""
+        operation.expect_wait()
+        if not self._submit(operation):
+            return _CLOSED
+        try:
+            return operation.wait()
+        except BaseException:  # KeyboardInterrupt: nobody waits any more
+            self._withdraw(operation)
+            raise
+
+    async def arun(self, operation: Operation) -> Outcome:
+        """Queue an operation and wait for its outcome.
+
+        Cancelled before a lane took it, it is certainly not sent.
+        """
+        operation.future = asyncio.get_running_loop().create_future()
+        if not self._submit(operation):
+            return _CLOSED
+        try:
+            return await operation.future
+        except asyncio.CancelledError:
+            self._withdraw(operation)
+            raise
+
+    def _withdraw(self, operation: Operation) -> None:
+        self._queue(operation).withdraw(operation, Outcome(None))
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._closed:
+                raise QueueClosed
+            if self._pid != os.getpid():
+                _abandoned.append((self._writing, self._reading, self._patient))
+                self._start_afresh()
+            if not self._started:
+                for lane in self._lanes():
+                    lane.thread.start()
+                self._watchdog.start()
+                self._started = True
+
+    def _lanes(self) -> Iterator[Lane]:
+        yield from self._writing
+        if self._reads is not self._writes:
+            yield self._reading
+        if self._backend.batches:
+            yield self._patient
+
+    def _watch(self) -> None:
+        lanes = list(self._lanes())
+        while not self._stopped.wait(_TICK):
+            now = time.monotonic()
+            for lane in lanes:
+                lane.expire(now)
+
+    def close(self) -> None:
+        """Refuse new operations, finish what is queued, and close the connections."""
+        with self._lock:
+            self._closed = True
+            if self._pid != os.getpid() or not self._started:
+                self._writes.close()
+                self._reads.close()
+                return
+        self._writes.close()
+        self._reads.close()
+        for lane in self._lanes():
+            lane.thread.join()
+        self._stopped.set()
+        self._watchdog.join()
+
+
+def _close_all() -> None:
+    for lanes in list(_open):
+        lanes.close()
+
+
+def _renew_lock_in_child() -> None:
+    for lanes in list(_open):
+        lanes._lock = threading.Lock()
+
+
+# Daemon threads die with the interpreter; what they had accepted must not.
+atexit.register(_close_all)
+os.register_at_fork(after_in_child=_renew_lock_in_child)

@@ -1,0 +1,205 @@
+"""A lane: one connection guarded by one thread, which flushes what has piled up.
+
+A flush is one statement for many callers. When it fails, what the fault means decides: raise
+it to the callers, send again, or divide the batch until the row to blame stands alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from theater_sql.backends.base import Action, Answer, Backend, Fault, Phase, Session
+from theater_sql.errors import OutcomeUnknown, Unavailable
+from theater_sql.lanes.operation import Operation, Outcome, Place
+from theater_sql.lanes.queue import Queue
+
+log = logging.getLogger("theater_sql.lanes")
+
+LOCK_TIMEOUT: Final = 0.1
+"""Seconds a batch waits for a row that somebody holds, before it is divided."""
+_DIVIDED_LOCK_TIMEOUT: Final = 0.01
+"""The same for the parts: a few of these in a row still let the neighbours go in time."""
+_PATIENT_LOCK_TIMEOUT: Final = 1.0
+_FIRST_PAUSE: Final = 0.01
+_LONGEST_PAUSE: Final = 0.5
+
+
+class Lane:
+    """One connection and its thread. A ``patient`` lane takes what a lock held up."""
+
+    def __init__(self, name: str, backend: Backend, queue: Queue, *, patient: bool = False) -> None:
+        self._backend = backend
+        self._queue = queue
+        self._patient = patient
+        self._lock_timeout = _PATIENT_LOCK_TIMEOUT if patient else LOCK_TIMEOUT
+        self._session: Session | None = None
+        self._in_flight: tuple[Operation, ...] = ()
+        self._failures = 0
+        self._fault: Fault | None = None
+        self.thread: Final = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def _run(self) -> None:
+        while self._queue.wait(self._patient):
+            session = self._connected()
+            if session is None:
+                self._pause()
+                continue
+            batch = self._queue.take(self._patient)
+            if batch:
+                self._serve(session, batch)
+        self._drop_session()
+
+    def _serve(self, session: Session, batch: Sequence[Operation]) -> None:
+        self._in_flight = tuple(batch)
+        try:
+            self._flush(session, batch)
+        except Exception as error:  # a defect of ours must not leave callers waiting for ever
+            log.exception("a lane failed")
+            self._drop_session()
+            fault = self._backend.classify(error, Phase.WRITE)
+            held = [op for op in batch if op.place is Place.TAKEN and op.outcome is None]
+            self._refuse(held, fault)
+        finally:
+            self._in_flight = ()
+
+    def _connected(self) -> Session | None:
+        """Return the session, opening one if needed; ``None`` if that failed for now."""
+        if self._session is None:
+            try:
+                self._session = self._backend.connect(self._lock_timeout)
+            except Exception as error:
+                self._fault = self._backend.classify(error, Phase.CONNECT)
+                self._report(self._fault)
+                if self._fault.action is Action.RAISE:
+                    self._refuse(self._queue.take(self._patient), self._fault)
+        return self._session
+
+    def _flush(self, session: Session, batch: Sequence[Operation]) -> None:
+        """Send one batch; each operation ends settled, or in the queue again."""
+        first = batch[0]
+        statement = first.statements[first.kind]
+        try:
+            answers = session.run(statement, [operation.row for operation in batch])
+        except BaseException as error:
+            self._recover(session, batch, self._backend.classify(error, _phase(first)))
+        else:
+            self._failures = 0
+            self._settle(session, batch, answers)
+
+    def _settle(
+        self, session: Session, batch: Sequence[Operation], answers: Sequence[Answer]
+    ) -> None:
+        """Pass the answers on; a row that failed alone is treated as a batch of one."""
+        pairs = list(zip(batch, answers, strict=True))
+        self._queue.finish(
+            (operation, Outcome(answer, None, operation.doubtful))
+            for operation, answer in pairs
+            if not isinstance(answer, Exception)
+        )
+        for operation, answer in pairs:
+            if isinstance(answer, Exception):
+                fault = self._backend.classify(answer, _phase(operation))
+                self._recover(session, [operation], fault)
+
+    def _recover(self, session: Session, batch: Sequence[Operation], fault: Fault) -> None:
+        """Do what a failed flush asks for."""
+        for operation in batch:
+            operation.fault = fault
+        if fault.action is Action.RAISE:
+            if fault.of_row and len(batch) > 1:
+                self._divide(session, batch)
+            else:
+                self._refuse(batch, fault)
+        elif fault.action is Action.BLOCKED:
+            self._stand_aside(session, batch)
+        else:
+            self._send_again(batch, fault)
+
+    def _divide(self, session: Session, batch: Sequence[Operation]) -> None:
+        """Flush both halves, so that only the row to blame fails."""
+        middle = len(batch) // 2
+        for half in (batch[:middle], batch[middle:]):
+            if self._session is session:
+                self._flush(session, half)
+            else:  # the connection broke in the other half
+                self._queue.put_back(half)
+
+    def _stand_aside(self, session: Session, batch: Sequence[Operation]) -> None:
+        """Let the rows that somebody holds wait in the patient lane, and no others."""
+        if len(batch) == 1:
+            self._queue.put_back(batch, patient=True)
+            return
+        self._set_lock_timeout(session, _DIVIDED_LOCK_TIMEOUT)
+        self._divide(session, batch)
+        self._set_lock_timeout(session, self._lock_timeout)
+
+    def _set_lock_timeout(self, session: Session, seconds: float) -> None:
+        if self._session is not session:
+            return
+        try:
+            session.set_lock_timeout(seconds)
+        except Exception as error:
+            log.warning("the connection broke: %s", type(error).__name__)
+            self._drop_session()
+
+    def _send_again(self, batch: Sequence[Operation], fault: Fault) -> None:
+        self._report(fault)
+        if fault.action is Action.RESEND:
+            for operation in batch:
+                operation.doubtful = operation.kind.writes
+        if fault.action is not Action.RETRY:
+            self._drop_session()
+        self._fault = fault
+        self._queue.put_back(batch)
+        self._pause()
+
+    def _report(self, fault: Fault) -> None:
+        """Log the first of a row of failures: the others would say the same."""
+        if not self._failures:
+            log.warning("%s: trying again until the deadlines", fault.reason)
+
+    def _refuse(self, batch: Sequence[Operation], fault: Fault) -> None:
+        self._queue.finish([(op, Outcome(None, fault, op.doubtful)) for op in batch])
+
+    def _pause(self) -> None:
+        """Wait before the next try, longer each time, and not in step with other processes."""
+        pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**self._failures)
+        self._failures = min(self._failures + 1, 10)
+        time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - not a secret
+
+    def _drop_session(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            try:
+                session.close()
+            except Exception as error:
+                log.debug("closing a broken connection: %s", type(error).__name__)
+
+    def expire(self, now: float) -> None:
+        """Settle what is past its deadline; end a flush that nobody waits for any more."""
+        self._queue.expire(now, self._too_late)
+        in_flight, session = self._in_flight, self._session
+        for operation in in_flight:
+            if operation.deadline <= now:
+                self._queue.settle_early([operation], self._too_late(operation, sent=True))
+        if in_flight and session and all(operation.deadline <= now for operation in in_flight):
+            session.kill()
+
+    def _too_late(self, operation: Operation, *, sent: bool = False) -> Outcome:
+        last = operation.fault or self._fault
+        why = last.reason if last else "the database did not answer in time"
+        if operation.kind.writes and (sent or operation.doubtful):
+            fault = Fault(Action.RAISE, OutcomeUnknown, f"not answered in time ({why})")
+        else:
+            fault = Fault(Action.RAISE, Unavailable, f"not served in time ({why})")
+        cause = last.cause if last else None
+        return Outcome(None, fault._replace(cause=cause), operation.doubtful or sent)
+
+
+def _phase(operation: Operation) -> Phase:
+    return Phase.WRITE if operation.kind.writes else Phase.READ

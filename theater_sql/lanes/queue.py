@@ -1,0 +1,195 @@
+"""What waits for a lane: grouped by statement, in order, one write in flight per actor."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from theater_sql.lanes.operation import Operation, Outcome, Place, deliver
+
+Groups = dict[tuple[Any, ...], deque[Operation]]
+
+
+class QueueClosed(Exception):
+    """The queue takes no more operations."""
+
+
+class Queue:
+    """A queue that gives out batches: operations of one statement, of an actor each.
+
+    Groups take turns; within a group, and for one actor over all groups, order is kept.
+    Operations that a lock held up wait apart: a patient lane takes them, one by one.
+    """
+
+    def __init__(self, max_rows: int, max_bytes: int) -> None:
+        self._max_rows = max_rows
+        self._max_bytes = max_bytes
+        lock = threading.Lock()
+        self._changed = {patient: threading.Condition(lock) for patient in (False, True)}
+        self._lock = lock
+        self._groups: dict[bool, Groups] = {False: {}, True: {}}
+        self._busy: dict[Any, deque[Operation]] = {}
+        self._taken = 0
+        self._earliest = float("inf")
+        self._closed = False
+
+    def put(self, operation: Operation) -> None:
+        """Append an operation; one whose actor is busy waits behind it."""
+        with self._lock:
+            if self._closed:
+                raise QueueClosed
+            self._earliest = min(self._earliest, operation.deadline)
+            actor = operation.actor
+            if actor is not None:
+                behind = self._busy.get(actor)
+                if behind is not None:
+                    operation.place = Place.BEHIND
+                    behind.append(operation)
+                    return
+                self._busy[actor] = deque()
+            self._ready(operation)
+
+    def put_back(self, operations: Iterable[Operation], *, patient: bool | None = None) -> None:
+        """Return operations that were taken, in front; their actors stay busy.
+
+        With ``patient``, they go to the end of that side of the queue instead.
+        """
+        with self._lock:
+            for operation in reversed(list(operations)):
+                self._taken -= 1
+                if operation.outcome is not None:  # too late while the lane had it
+                    self._release(operation)
+                    continue
+                if patient is not None:
+                    operation.patient = patient
+                self._ready(operation, front=patient is None)
+            self._notify_if_done()
+
+    def _ready(self, operation: Operation, *, front: bool = False) -> None:
+        operation.place = Place.READY
+        group = self._groups[operation.patient].setdefault(
+            (operation.statements, operation.kind), deque()
+        )
+        if front:
+            group.appendleft(operation)
+        else:
+            group.append(operation)
+        self._changed[operation.patient].notify()
+
+    def wait(self, patient: bool) -> bool:
+        """Block until something is ready; return False once closed and nothing is left."""
+        with self._lock:
+            while not self._groups[patient]:
+                if self._is_done():
+                    return False
+                self._changed[patient].wait()
+            return True
+
+    def take(self, patient: bool) -> list[Operation]:
+        """Return the next batch, sorted by key; its actors are busy until ``finish``."""
+        with self._lock:
+            groups = self._groups[patient]
+            if not groups:
+                return []
+            group = next(iter(groups))
+            waiting = groups.pop(group)
+            batch = self._fill(waiting, 1 if patient else self._max_rows)
+            self._taken += len(batch)
+            if waiting:
+                groups[group] = waiting
+                self._changed[patient].notify()
+            self._notify_if_done()
+        batch.sort(key=lambda operation: operation.key)
+        return batch
+
+    def _fill(self, waiting: deque[Operation], max_rows: int) -> list[Operation]:
+        """Move operations from ``waiting`` to a batch, up to its bounds."""
+        batch: list[Operation] = []
+        tokens: set[Any] = set()
+        size = 0
+        while waiting and len(batch) < max_rows:
+            operation = waiting[0]
+            if operation.outcome is None:
+                size += operation.size
+                # Two writes with one etag (the callers' own) could not be told apart.
+                if batch and (size > self._max_bytes or operation.token in tokens):
+                    break
+                if operation.token is not None:
+                    tokens.add(operation.token)
+                operation.place = Place.TAKEN
+                batch.append(operation)
+            waiting.popleft()
+        return batch
+
+    def finish(self, settled: Iterable[tuple[Operation, Outcome]]) -> None:
+        """Settle operations that were taken, and let the next ones of their actors go."""
+        with self._lock:
+            told = []
+            for operation, outcome in settled:
+                self._taken -= 1
+                if operation.settle(outcome):
+                    told.append(operation)
+                self._release(operation)
+            self._notify_if_done()
+        deliver(told)
+
+    def _release(self, operation: Operation) -> None:
+        behind = self._busy.get(operation.actor)
+        if behind is None:
+            return
+        while behind:
+            follower = behind.popleft()
+            if follower.outcome is None:
+                self._ready(follower)
+                return
+        del self._busy[operation.actor]
+
+    def withdraw(self, operation: Operation, outcome: Outcome) -> bool:
+        """Settle an operation, and tell whether no lane had taken it: then it is not sent."""
+        with self._lock:
+            if operation.settle(outcome) and operation.place is Place.READY:
+                self._release(operation)
+            return operation.place is not Place.TAKEN
+
+    def expire(self, now: float, outcome_of: Callable[[Operation], Outcome]) -> None:
+        """Settle what waits past its deadline."""
+        with self._lock:
+            if now < self._earliest:
+                return
+            told = []
+            for operation in self._waiting():
+                if operation.deadline <= now and operation.settle(outcome_of(operation)):
+                    told.append(operation)
+                    if operation.place is Place.READY:
+                        self._release(operation)
+            rest = [op.deadline for op in self._waiting() if op.outcome is None]
+            self._earliest = min(rest, default=float("inf"))
+        deliver(told)
+
+    def _waiting(self) -> list[Operation]:
+        ready = [g for groups in self._groups.values() for g in groups.values()]
+        return [operation for group in (*ready, *self._busy.values()) for operation in group]
+
+    def settle_early(self, operations: Iterable[Operation], outcome: Outcome) -> None:
+        """Settle operations that a lane still holds: their actors stay busy until it is done."""
+        with self._lock:
+            held = [operation for operation in operations if operation.place is Place.TAKEN]
+            told = [operation for operation in held if operation.settle(outcome)]
+        deliver(told)
+
+    def close(self) -> None:
+        """Take no more; what waits is still given out."""
+        with self._lock:
+            self._closed = True
+            for changed in self._changed.values():
+                changed.notify_all()
+
+    def _is_done(self) -> bool:
+        return self._closed and not self._taken and not any(self._groups.values())
+
+    def _notify_if_done(self) -> None:
+        if self._is_done():
+            for changed in self._changed.values():
+                changed.notify_all()

@@ -1,0 +1,187 @@
+"""The registry: which actor type is stored how. ``ActorRegistry.match`` is the dispatcher."""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, Literal, TypeVar, overload
+
+import sqlalchemy as sa
+
+from theater_sql.bindings import (
+    UNTYPED,
+    Binding,
+    derived_binding,
+    generic_binding,
+    model_binding,
+)
+from theater_sql.codec import DocumentCodec, json_codec, shape_of
+from theater_sql.contract import ActorType, ActorTypeLike, S
+from theater_sql.errors import RegistrationError
+from theater_sql.identity import type_name
+from theater_sql.tables import derived_layout, generic_layout, route_table
+
+C = TypeVar("C", bound=type[Any])
+
+
+class Table(enum.Enum):
+    """Where an actor type's rows go, where that is not a table of its own."""
+
+    GENERIC = "generic"
+
+
+GENERIC: Final = Table.GENERIC
+"""Keep the states of a registered type in the generic table."""
+
+
+class ActorRegistry:
+    """Match actor types to the tables that hold their states.
+
+    The tables are added to ``metadata``, as are the two tables of our own. ``jsonb`` makes
+    the generic table's column ``jsonb``, for those who query inside states; it changes key
+    order and refuses the character NUL.
+    """
+
+    def __init__(self, metadata: sa.MetaData | None = None, *, jsonb: bool = False) -> None:
+        self.metadata: Final = metadata if metadata is not None else sa.MetaData()
+        self.generic: Final = generic_layout(self.metadata, jsonb)
+        self.routes: Final = route_table(self.metadata)
+        self._bindings: dict[str, Binding] = {}
+        self._names: dict[type[Any], str] = {}
+
+    def match(self, actor_type: ActorTypeLike[Any]) -> Binding:
+        """Return how an actor type is stored: as it was registered, else in the generic table."""
+        name = self._name(actor_type)
+        return self._bindings.get(name) or generic_binding(name, self.generic, UNTYPED)
+
+    def _name(self, actor_type: ActorTypeLike[Any]) -> str:
+        registered = self._names.get(actor_type) if isinstance(actor_type, type) else None
+        return registered or type_name(actor_type)
+
+    def table(self, actor_type: ActorTypeLike[Any]) -> sa.Table:
+        """Return the table that holds an actor type's rows, for queries in plain SQLAlchemy."""
+        return self.match(actor_type).layout.table
+
+    def model(self, actor_type: ActorTypeLike[Any]) -> type[Any]:
+        """Return the mapped class that an actor type was registered with."""
+        binding = self.match(actor_type)
+        if binding.model is None:
+            raise RegistrationError(f"{binding.name} has no model; use table() for its table")
+        return binding.model
+
+    def __iter__(self) -> Iterator[Binding]:
+        """Iterate over the registered bindings, each once."""
+        return iter({id(binding): binding for binding in self._bindings.values()}.values())
+
+    @overload
+    def register(
+        self,
+        actor: type[Any] | str,
+        *,
+        state: type[S],
+        model: type[Any] | None = None,
+        table: str | Literal[Table.GENERIC] | None = None,
+        id_type: type[Any] | tuple[type[Any], ...] = str,
+        name: str | None = None,
+        aliases: tuple[str, ...] = (),
+        schema_version: int = 1,
+        columns: Mapping[str, str] | None = None,
+    ) -> ActorType[S]: ...
+
+    @overload
+    def register(
+        self,
+        actor: type[Any] | str,
+        *,
+        state: None = None,
+        model: type[S],
+        name: str | None = None,
+        aliases: tuple[str, ...] = (),
+        schema_version: int = 1,
+    ) -> ActorType[S]: ...
+
+    @overload
+    def register(
+        self,
+        actor: type[Any] | str,
+        *,
+        table: Literal[Table.GENERIC],
+        name: str | None = None,
+        aliases: tuple[str, ...] = (),
+        schema_version: int = 1,
+    ) -> ActorType[Any]: ...
+
+    @overload
+    def register(self, actor: None = None, **options: Any) -> Callable[[C], C]: ...
+
+    def register(self, actor: Any = None, **options: Any) -> Any:
+        """Say how an actor type is stored, and return its ``ActorType``.
+
+        Without ``actor``, return a class decorator. Give ``state`` (a table is derived from
+        its fields, or it goes to the generic table with ``table=GENERIC``), or ``model`` (a
+        mapped class with the ``ActorRow`` mixin), or both (the state's fields are columns of
+        the model). ``id_type`` is the type of the ids of a derived table. ``name`` is what is
+        stored for the class; ``aliases`` are names it had before: read, never written.
+        ``columns`` renames the columns of fields.
+
+        Raises:
+            RegistrationError: the type can't be stored so; the message names the field.
+        """
+        if actor is None:
+            return lambda cls: (self.register(cls, **options), cls)[1]
+        return self._register(actor, **options)
+
+    def _register(
+        self,
+        actor: Any,
+        *,
+        name: str | None = None,
+        aliases: tuple[str, ...] = (),
+        schema_version: int = 1,
+        **options: Any,
+    ) -> ActorType[Any]:
+        name = type_name(name or actor)
+        names = [name, *(type_name(alias) for alias in aliases)]
+        for taken in (n for n in names if n in self._bindings):
+            raise RegistrationError(f"{name}: the name {taken!r} is registered already")
+        if actor in self._names:
+            raise RegistrationError(f"{name}: {actor.__qualname__} is registered already")
+        if not 1 <= schema_version < 2**31:
+            raise RegistrationError(f"{name}: schema_version is a number from 1")
+        binding = self._bind(name, **options)
+        binding = binding._replace(aliases=tuple(aliases), schema_version=schema_version)
+        self._bindings.update(dict.fromkeys(names, binding))
+        if isinstance(actor, type):
+            self._names[actor] = name
+        return ActorType(name)
+
+    def _bind(
+        self,
+        name: str,
+        *,
+        state: Any = None,
+        model: Any = None,
+        table: Any = None,
+        id_type: Any = str,
+        columns: Mapping[str, str] | None = None,
+    ) -> Binding:
+        if table is GENERIC:
+            codec = UNTYPED if state is None else DocumentCodec(json_codec(state, name))
+            return generic_binding(name, self.generic, codec)
+        if model is not None:
+            return model_binding(name, model, state, columns or {})
+        if state is None:
+            raise RegistrationError(f"{name}: give state=, model= or table=GENERIC")
+        id_types = id_type if isinstance(id_type, tuple) else (id_type,)
+        shape = shape_of(state, name)
+        layout = derived_layout(
+            table or _snake(name), self.metadata, shape, id_types, columns or {}
+        )
+        return derived_binding(name, layout, shape, id_type)
+
+
+def _snake(name: str) -> str:
+    """Return the table name for a type name: ``shop.CartItem`` gives ``cart_item``."""
+    last = name.rpartition(".")[2]
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", last).lower()

@@ -1,0 +1,236 @@
+"""The statements of a layout on a backend: built once, with SQLAlchemy Core. Executes nothing.
+
+Every statement is one round trip in autocommit. A write is guarded by the etag and gives the
+etag of each row it changed; nothing given means that the guard did not hold.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from theater_sql.backends.base import Backend, Statement, Wire
+from theater_sql.tables import Fill, Layout
+
+
+class Kind(enum.Enum):
+    """The kinds of statement. ``LOOK`` reads the etag only, and works on undecodable rows."""
+
+    READ = "read"
+    LOOK = "look"
+    CREATE = "create"
+    SWAP = "swap"
+    DELETE = "delete"
+
+    @property
+    def writes(self) -> bool:
+        return self not in (Kind.READ, Kind.LOOK)
+
+
+class Parameter(NamedTuple):
+    """One parameter: as a bind of its own, or as a column of the batch's arrays."""
+
+    column: sa.Column[Any]
+    wire: Wire
+
+
+class Statements:
+    """The statements of one layout, and how its rows become their parameters.
+
+    Parameters of CREATE: key, state, fills, etag, schema version. Of SWAP: key, expected etag,
+    state, fills, etag, schema version. Of DELETE: key, expected etag. Of READ and LOOK: key.
+    READ gives etag, version, schema version, time of the last write, then the state.
+    """
+
+    def __init__(self, layout: Layout, backend: Backend) -> None:
+        self.layout = layout
+        self._backend = backend
+        self._wires = {c: backend.wire(c) for c in layout.table.columns}
+        self._compiled: dict[Kind, Statement] = {}
+        self._state_wires = tuple(self._wires[c] for c in layout.state)
+        self._key_wires = tuple(self._wires[c] for c in layout.keys)
+        self._updated_at = self._wires[layout.table.c.updated_at]
+        self._etag = self._wires[layout.table.c.etag]
+
+    def __getitem__(self, kind: Kind) -> Statement:
+        statement = self._compiled.get(kind)
+        if statement is None:
+            statement = self._compiled[kind] = _Builder(self.layout, self._backend, self._wires)(kind)
+        return statement
+
+    def key(self, values: Sequence[Any]) -> tuple[Any, ...]:
+        """Return the key's parameters."""
+        return _bind(self._key_wires, values)
+
+    def state(self, values: Sequence[Any]) -> tuple[Any, ...]:
+        """Return the state's parameters."""
+        return _bind(self._state_wires, values)
+
+    def fills(self, fills: Sequence[Fill]) -> tuple[Any, ...]:
+        """Return the parameters of the columns that Python fills, with a new value each."""
+        filled = [fill for fill in fills if not fill.is_sql]
+        return _bind([self._wires[f.column] for f in filled], [f.source() for f in filled])
+
+    def etag(self, etag: Any) -> Any:
+        """Return an etag as a parameter."""
+        return _apply(self._etag.bind, etag)
+
+    def load_etag(self, value: Any) -> Any:
+        """Return an etag from what the driver gave."""
+        return _apply(self._etag.load, value)
+
+    def load_time(self, value: Any) -> Any:
+        """Return the time of the last write from what the driver gave."""
+        return _apply(self._updated_at.load, value)
+
+    def load_state(self, values: Sequence[Any]) -> tuple[Any, ...]:
+        """Return the state's column values from what the driver gave."""
+        pairs = zip(self._state_wires, values, strict=True)
+        return tuple([_apply(wire.load, value) for wire, value in pairs])
+
+
+def _apply(function: Any, value: Any) -> Any:
+    return value if function is None or value is None else function(value)
+
+
+def _bind(wires: Sequence[Wire], values: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple([_apply(wire.bind, value) for wire, value in zip(wires, values, strict=True)])
+
+
+class _Builder:
+    """Builds the statements of one layout, each from one description in two forms."""
+
+    def __init__(
+        self, layout: Layout, backend: Backend, wires: dict[sa.Column[Any], Wire]
+    ) -> None:
+        self._layout = layout
+        self._table = layout.table
+        self._backend = backend
+        self._wires = wires
+        self._book = layout.table.c
+        self._returned = wires[layout.table.c.etag].select
+
+    def __call__(self, kind: Kind) -> Statement:
+        parameters = [Parameter(c, self._wires[c]) for c in self._columns(kind)]
+        build = {
+            Kind.READ: self._read,
+            Kind.LOOK: self._look,
+            Kind.CREATE: self._create,
+            Kind.SWAP: self._swap,
+            Kind.DELETE: self._delete,
+        }[kind]
+        single, order = self._backend.compile(build(_binds(parameters), None))
+        batch = None
+        if self._backend.batches and not any(p.wire.single for p in parameters):
+            source, values = _arrays(parameters, ordinal=not kind.writes)
+            batch, _ = self._backend.compile(build(values, source))
+        return Statement(
+            single,
+            [int(name[1:]) for name in order],
+            batch,
+            self._token(kind),
+            text=kind is Kind.READ and any(self._wires[c].text for c in self._layout.state),
+        )
+
+    def _columns(self, kind: Kind) -> list[sa.Column[Any]]:
+        """Return the column of each parameter: see ``Statements`` for the order."""
+        layout, book = self._layout, self._book
+        if not kind.writes:
+            return [*layout.keys]
+        if kind is Kind.DELETE:
+            return [*layout.keys, book.etag]
+        if kind is Kind.CREATE:
+            filled = [f.column for f in layout.on_create if not f.is_sql]
+            return [*layout.keys, *layout.state, *filled, book.etag, book.schema_version]
+        filled = [f.column for f in layout.on_update if not f.is_sql]
+        return [*layout.keys, book.etag, *layout.state, *filled, book.etag, book.schema_version]
+
+    def _token(self, kind: Kind) -> int | None:
+        """Return which parameter a changed row's etag is: the new one, or the one deleted."""
+        if not kind.writes:
+            return None
+        return len(self._columns(kind)) - (1 if kind is Kind.DELETE else 2)
+
+    def _read(self, values: list[Any], source: Any) -> sa.Select[Any]:
+        book = self._book
+        columns = (book.etag, book.version, book.schema_version, book.updated_at)
+        return self._select([*columns, *self._layout.state], values, source)
+
+    def _look(self, values: list[Any], source: Any) -> sa.Select[Any]:
+        return self._select([self._book.etag], values, source)
+
+    def _select(self, columns: Sequence[Any], values: list[Any], source: Any) -> sa.Select[Any]:
+        expressions = [self._wires[column].select for column in columns]
+        if source is None:
+            return sa.select(*expressions).where(*self._key_is(values))
+        query = sa.select(source.c.n, *expressions)
+        return query.select_from(source.join(self._table, sa.and_(*self._key_is(values))))
+
+    def _create(self, values: list[Any], source: Any) -> Any:
+        book = self._book
+        columns = dict(zip(self._columns(Kind.CREATE), values, strict=True))
+        columns |= {fill.column: fill.source for fill in self._layout.on_create if fill.is_sql}
+        columns |= {book.version: sa.literal_column("1")}
+        columns |= {book.created_at: self._backend.now, book.updated_at: self._backend.now}
+        insert = self._backend.insert(self._table)
+        if source is None:
+            insert = insert.values(columns)
+        else:
+            query = sa.select(*columns.values()).select_from(source)
+            names = [column.name for column in columns]
+            insert = insert.from_select(names, query, include_defaults=False)
+        guarded: Any = insert
+        guarded = guarded.on_conflict_do_nothing(index_elements=list(self._layout.keys))
+        return guarded.returning(self._returned)
+
+    def _swap(self, values: list[Any], source: Any) -> sa.Update:
+        book, keys = self._book, len(self._layout.keys)
+        expected, new = values[keys], values[keys + 1 :]
+        columns = dict(zip(self._columns(Kind.SWAP)[keys + 1 :], new, strict=True))
+        columns |= {fill.column: fill.source for fill in self._layout.on_update if fill.is_sql}
+        columns |= {book.version: book.version + sa.literal_column("1")}
+        columns |= {book.updated_at: self._backend.now}
+        return (
+            sa.update(self._table)
+            .where(*self._key_is(values[:keys]), book.etag == expected)
+            .values(columns)
+            .returning(self._returned)
+        )
+
+    def _delete(self, values: list[Any], source: Any) -> sa.Delete:
+        where = [*self._key_is(values[:-1]), self._book.etag == values[-1]]
+        return sa.delete(self._table).where(*where).returning(self._returned)
+
+    def _key_is(self, values: Sequence[Any]) -> list[sa.ColumnElement[bool]]:
+        return [key == value for key, value in zip(self._layout.keys, values, strict=True)]
+
+
+def _binds(parameters: Sequence[Parameter]) -> list[Any]:
+    """Return the parameters as binds of a statement for one row."""
+    binds = [sa.bindparam(f"p{i}", type_=p.wire.type) for i, p in enumerate(parameters)]
+    return [_typed(p, bind) for p, bind in zip(parameters, binds, strict=True)]
+
+
+def _arrays(parameters: Sequence[Parameter], *, ordinal: bool) -> tuple[Any, list[Any]]:
+    """Return the parameters as columns of one ``unnest`` of an array for each."""
+    arrays = [sa.bindparam(f"p{i}", type_=ARRAY(p.wire.type)) for i, p in enumerate(parameters)]
+    columns = [sa.column(f"c{i}", p.wire.type) for i, p in enumerate(parameters)]
+    source = (
+        sa.func.unnest(*arrays)
+        .table_valued(*columns, with_ordinality="n" if ordinal else None)
+        .render_derived(name="batch")
+    )
+    values = [_typed(p, source.c[f"c{i}"]) for i, p in enumerate(parameters)]
+    return source, values
+
+
+def _typed(parameter: Parameter, value: Any) -> Any:
+    return sa.cast(value, parameter.column.type) if parameter.wire.cast else value
+
+
+READ_HEAD: Final = 4
+"""How many values stand before the state in what READ gives."""

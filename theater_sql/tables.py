@@ -1,0 +1,193 @@
+"""Tables: the bookkeeping columns of every row, our own two tables, tables derived from states."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.orm import mapped_column
+
+from theater_sql.codec import Shape
+from theater_sql.columns import ID_TYPES, TEXT_KEY, Document, UTCDateTime, column_of
+from theater_sql.errors import RegistrationError
+
+GENERIC_TABLE: Final = "theater_actor"
+ROUTE_TABLE: Final = "theater_actor_type"
+TABLE_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,47}")
+BOOKKEEPING: Final = ("version", "etag", "created_at", "updated_at", "schema_version")
+RESERVED: Final = frozenset({*BOOKKEEPING, "actor_id", "metadata", "registry"})
+_MAX_NAME_BYTES: Final = 63
+
+
+class ActorRow:
+    """Mixin for a mapped class of your own whose rows are actors.
+
+    It adds the bookkeeping columns; the primary key is the actor id. No index belongs on
+    these columns: on PostgreSQL one would make every write half as dear again.
+    """
+
+    version = mapped_column(sa.BigInteger, nullable=False, sort_order=100)
+    etag = mapped_column(sa.Uuid, nullable=False, sort_order=101)
+    created_at = mapped_column(UTCDateTime, nullable=False, sort_order=102)
+    updated_at = mapped_column(UTCDateTime, nullable=False, sort_order=103)
+    schema_version = mapped_column(sa.Integer, nullable=False, sort_order=104)
+
+
+def bookkeeping() -> list[sa.Column[Any]]:
+    """Return new bookkeeping columns, as ``ActorRow`` has them."""
+    return [
+        sa.Column("version", sa.BigInteger, nullable=False),
+        sa.Column("etag", sa.Uuid, nullable=False),
+        sa.Column("created_at", UTCDateTime, nullable=False),
+        sa.Column("updated_at", UTCDateTime, nullable=False),
+        sa.Column("schema_version", sa.Integer, nullable=False),
+    ]
+
+
+class Fill(NamedTuple):
+    """A column that no state field holds, and what fills it: a Python call or SQL."""
+
+    column: sa.Column[Any]
+    source: Any
+
+    @property
+    def is_sql(self) -> bool:
+        return isinstance(self.source, sa.ClauseElement)
+
+
+class Layout(NamedTuple):
+    """Which columns of a table are the key, which hold the state, and what fills the others.
+
+    ``on_create`` and ``on_update`` are the model's own defaults, which would run once per
+    statement if SQLAlchemy ran them, instead of once per row.
+    """
+
+    table: sa.Table
+    keys: tuple[sa.Column[Any], ...]
+    state: tuple[sa.Column[Any], ...]
+    on_create: tuple[Fill, ...] = ()
+    on_update: tuple[Fill, ...] = ()
+
+    # A layout is a place: two are the same only if they are the same object.
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+
+def generic_layout(metadata: sa.MetaData, jsonb: bool) -> Layout:
+    """Add the generic table to ``metadata`` and return its layout.
+
+    ``state`` is nullable for the marker that a row leaves behind when it moves to another table.
+    """
+    table = sa.Table(
+        GENERIC_TABLE,
+        metadata,
+        sa.Column("actor_type", TEXT_KEY, primary_key=True),
+        sa.Column("actor_id", TEXT_KEY, primary_key=True),
+        sa.Column("state", Document(jsonb)),
+        *bookkeeping(),
+        postgresql_with={"fillfactor": 90},
+    )
+    return Layout(table, (table.c.actor_type, table.c.actor_id), (table.c.state,))
+
+
+def route_table(metadata: sa.MetaData) -> sa.Table:
+    """Add the table that says where the rows of an actor type live, and return it."""
+    return sa.Table(
+        ROUTE_TABLE,
+        metadata,
+        sa.Column("name", TEXT_KEY, primary_key=True),
+        sa.Column("home", sa.Text, nullable=False),
+        sa.Column("epoch", sa.BigInteger, nullable=False),
+    )
+
+
+def derived_layout(
+    name: str,
+    metadata: sa.MetaData,
+    shape: Shape,
+    id_types: Sequence[type],
+    columns: Mapping[str, str],
+) -> Layout:
+    """Add a table with a column for each field of a state to ``metadata``."""
+    if not TABLE_NAME.fullmatch(name):
+        raise RegistrationError(f"table name {name!r} must match {TABLE_NAME.pattern}")
+    if name in metadata.tables:
+        raise RegistrationError(f"table {name!r} exists already: pass another table=")
+    keys = _key_columns(id_types)
+    state = [column_of(field) for field in shape.fields]
+    for column in state:
+        column.name = column.key = columns.get(column.name, column.name)
+    _check_names([column.name for column in state], {column.name for column in keys})
+    table = sa.Table(
+        name, metadata, *keys, *state, *bookkeeping(), postgresql_with={"fillfactor": 90}
+    )
+    return Layout(table, tuple(keys), tuple(state))
+
+
+def _key_columns(id_types: Sequence[type]) -> list[sa.Column[Any]]:
+    for kind in id_types:
+        if kind not in ID_TYPES:
+            raise RegistrationError(f"id_type {kind!r}: str, int, UUID, bytes or a tuple of these")
+    names = [f"actor_id_{n}" for n in range(1, len(id_types) + 1)]
+    if len(names) == 1:
+        names = ["actor_id"]
+    return [
+        sa.Column(name, ID_TYPES[kind](), primary_key=True, autoincrement=False)
+        for name, kind in zip(names, id_types, strict=True)
+    ]
+
+
+def _check_names(names: Sequence[str], keys: set[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in RESERVED or name in keys:
+            problem = "is a column of ours or SQLAlchemy's"
+        elif name.lower() in seen:
+            problem = "differs from another only in case"
+        elif len(name.encode()) > _MAX_NAME_BYTES:
+            problem = f"is longer than {_MAX_NAME_BYTES} bytes"
+        else:
+            seen.add(name.lower())
+            continue
+        raise RegistrationError(
+            f"field {name!r} {problem}: name its column with columns={{{name!r}: 'other_name'}}"
+        )
+
+
+def model_layout(table: sa.Table, state: Sequence[sa.Column[Any]], name: str) -> Layout:
+    """Return the layout of a table of the user's own, whose state columns are given."""
+    missing = [column for column in BOOKKEEPING if column not in table.c]
+    if missing:
+        raise RegistrationError(f"{name}: {table.name} lacks {missing}: add the ActorRow mixin")
+    keys = tuple(table.primary_key.columns)
+    known = {*BOOKKEEPING, *(column.name for column in (*keys, *state))}
+    others = [c for c in table.columns if c.name not in known and c.computed is None]
+    for column in others:
+        if not (column.nullable or column.server_default or column.default or column.identity):
+            raise RegistrationError(
+                f"{name}: column {column.name!r} is NOT NULL and nothing fills it: "
+                "give it a default, or the state a field of that name"
+            )
+    return Layout(
+        table,
+        keys,
+        tuple(state),
+        _fills(others, lambda column: column.default),
+        _fills(others, lambda column: column.onupdate),
+    )
+
+
+def _fills(columns: Sequence[sa.Column[Any]], default: Callable[[Any], Any]) -> tuple[Fill, ...]:
+    pairs = [(column, default(column)) for column in columns]
+    return tuple(Fill(c, default_source(d)) for c, d in pairs if d is not None and not d.is_sequence)
+
+
+def default_source(default: Any) -> Any:
+    """Return the SQL of a column default, or a function that gives its next value."""
+    if default.is_clause_element:
+        return default.arg
+    if default.is_callable:
+        return lambda: default.arg(None)
+    return lambda: default.arg
