@@ -19,9 +19,9 @@ from theater_sql.contract import (
     NotPresent,
     S,
 )
+from theater_sql.core import Core, HandleSteps
 from theater_sql.lanes import Lanes
 from theater_sql.registry import ActorRegistry
-from theater_sql.storage import Core, HandleSteps
 
 T = TypeVar("T")
 

@@ -104,7 +104,7 @@ def _column(
     mapper: Mapper[Any], field: Field, columns: Mapping[str, str], name: str
 ) -> sa.Column[Any]:
     wanted = columns.get(field.name, field.name)
-    column = mapper.columns.get(wanted)
+    column: Any = mapper.columns.get(wanted)
     if column is None:
         column = mapper.local_table.columns.get(wanted)
     if not isinstance(column, sa.Column):
@@ -178,9 +178,7 @@ class ModelShape:
 
     def read(self, state: Any) -> tuple[Any, ...]:
         if type(state) is not self._model:
-            raise CodecError(
-                "$", f"expected {self._model.__name__}, got {type(state).__name__}"
-            )
+            raise CodecError("$", f"expected {self._model.__name__}, got {type(state).__name__}")
         return tuple([self._value(state, field.key) for field in self.fields])
 
     def _value(self, state: Any, key: str) -> Any:

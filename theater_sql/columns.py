@@ -1,13 +1,8 @@
-"""Column types for Python types, and what a value must be for a column to give it back.
-
-The types of our own differ from SQLAlchemy's only on SQLite, where those would lose a zone,
-a digit or a range.
-"""
+"""Columns for the fields of states, and what a value must be for a column to give it back."""
 
 from __future__ import annotations
 
 import enum
-import json
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -17,101 +12,23 @@ from uuid import UUID
 import msgspec
 import sqlalchemy as sa
 from msgspec import inspect
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.engine import Dialect
-from sqlalchemy.types import TypeDecorator, TypeEngine
+from sqlalchemy.types import TypeEngine
 
 from theater_sql.codec import CodecError, ColumnCodec, Field, json_codec, scalar_info
 from theater_sql.codec.limits import check_aware, check_finite, check_size, check_text
 from theater_sql.errors import RegistrationError
+from theater_sql.types import (
+    MICROSECOND,
+    TEXT_KEY,
+    Document,
+    Duration,
+    ExactDecimal,
+    UTCDateTime,
+)
 
 Check = Callable[[Any], Any]
-_MICROSECOND: Final = timedelta(microseconds=1)
+_PLAIN: Final = (bytes, datetime, date, time, timedelta, Decimal, UUID)
 
-
-class UTCDateTime(TypeDecorator[datetime]):
-    """An instant: ``timestamptz``, on SQLite ISO text in UTC that sorts by time."""
-
-    impl = sa.DateTime(timezone=True)
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        return sa.Text() if dialect.name == "sqlite" else sa.DateTime(timezone=True)
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
-        if value is None or dialect.name != "sqlite":
-            return value
-        return value.astimezone(UTC).isoformat(timespec="microseconds")
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        if isinstance(value, str):
-            value = datetime.fromisoformat(value)
-        return value.astimezone(UTC) if value is not None else None
-
-
-class ExactDecimal(TypeDecorator[Decimal]):
-    """A decimal number: ``numeric``, on SQLite text, which sorts as text there."""
-
-    impl = sa.Numeric()
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        return sa.Text() if dialect.name == "sqlite" else sa.Numeric()
-
-    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Any:
-        return str(value) if value is not None and dialect.name == "sqlite" else value
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
-        return Decimal(value) if isinstance(value, str) else value
-
-
-class Duration(TypeDecorator[timedelta]):
-    """A span of time: ``interval``, on SQLite a whole number of microseconds."""
-
-    impl = sa.Interval()
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        return sa.BigInteger() if dialect.name == "sqlite" else sa.Interval()
-
-    def process_bind_param(self, value: timedelta | None, dialect: Dialect) -> Any:
-        return value // _MICROSECOND if value is not None and dialect.name == "sqlite" else value
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> timedelta | None:
-        return timedelta(microseconds=value) if isinstance(value, int) else value
-
-
-class Document(TypeDecorator[Any]):
-    """A JSON document, kept verbatim: ``json`` or ``jsonb``, on SQLite text.
-
-    A column declared JSON has numeric affinity on SQLite: it would turn ``1e2`` into 100.
-    """
-
-    impl = sa.JSON(none_as_null=True)
-    cache_ok = True
-
-    def __init__(self, jsonb: bool = False) -> None:
-        super().__init__()
-        self.jsonb = jsonb
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        if dialect.name == "sqlite":
-            return sa.Text()
-        return JSONB(none_as_null=True) if self.jsonb else sa.JSON(none_as_null=True)
-
-    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
-        if value is None or dialect.name != "sqlite":
-            return value
-        return json.dumps(value, allow_nan=False)
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
-        if value is None or dialect.name != "sqlite":
-            return value
-        return json.loads(value)
-
-
-TEXT_KEY: Final = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
-"""Text compared byte for byte, on both databases."""
 
 _BY_INFO: Final[dict[type[inspect.Type], Callable[[], TypeEngine[Any]]]] = {
     inspect.IntType: sa.BigInteger,
@@ -187,14 +104,18 @@ def _is_aware(type_: Any) -> bool:
 def _choice(info: Any, name: str) -> tuple[Check, Check]:
     """Store an Enum or Literal as the text of its value, so that a new one needs no DDL."""
     is_enum = isinstance(info, inspect.EnumType)
-    raw = [member.value for member in info.cls] if is_enum else [v for v in info.values if v is not None]
+    raw = (
+        [member.value for member in info.cls]
+        if is_enum
+        else [v for v in info.values if v is not None]
+    )
     by_text = {str(value): value for value in raw}
     if len(by_text) < len(raw):
         raise RegistrationError(f"{name}: two of its values have the same text")
 
     def encode(value: Any) -> str:
         text = str(value.value if isinstance(value, enum.Enum) else value)
-        if is_enum and type(value) is not info.cls or text not in by_text:
+        if (is_enum and type(value) is not info.cls) or text not in by_text:
             raise CodecError("$", "not one of the values of its type")
         return text
 
@@ -219,7 +140,7 @@ def _same(value: Any) -> Any:
 
 def _to_plain(value: Any) -> Any:
     """Turn what an exotic column type gives (an Enum member, a dataclass) into plain values."""
-    return msgspec.to_builtins(value, builtin_types=(bytes, datetime, date, time, Decimal, UUID, timedelta))
+    return msgspec.to_builtins(value, builtin_types=_PLAIN)
 
 
 def _attach_utc(value: Any) -> Any:
@@ -317,7 +238,7 @@ def _time(value: Any) -> Any:
 
 
 def _duration(value: Any) -> Any:
-    if not -(2**63) <= _exact(timedelta)(value) // _MICROSECOND < 2**63:
+    if not -(2**63) <= _exact(timedelta)(value) // MICROSECOND < 2**63:
         raise CodecError("$", "more than 292,000 years")
     return value
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -59,7 +59,8 @@ class Statements:
     def __getitem__(self, kind: Kind) -> Statement:
         statement = self._compiled.get(kind)
         if statement is None:
-            statement = self._compiled[kind] = _Builder(self.layout, self._backend, self._wires)(kind)
+            build = _Builder(self.layout, self._backend, self._wires)
+            statement = self._compiled[kind] = build(kind)
         return statement
 
     def key(self, values: Sequence[Any]) -> tuple[Any, ...]:
@@ -104,9 +105,7 @@ def _bind(wires: Sequence[Wire], values: Sequence[Any]) -> tuple[Any, ...]:
 class _Builder:
     """Builds the statements of one layout, each from one description in two forms."""
 
-    def __init__(
-        self, layout: Layout, backend: Backend, wires: dict[sa.Column[Any], Wire]
-    ) -> None:
+    def __init__(self, layout: Layout, backend: Backend, wires: dict[sa.Column[Any], Wire]) -> None:
         self._layout = layout
         self._table = layout.table
         self._backend = backend
@@ -187,7 +186,7 @@ class _Builder:
         guarded = guarded.on_conflict_do_nothing(index_elements=list(self._layout.keys))
         return guarded.returning(self._returned)
 
-    def _swap(self, values: list[Any], source: Any) -> sa.Update:
+    def _swap(self, values: list[Any], source: Any) -> Any:
         book, keys = self._book, len(self._layout.keys)
         expected, new = values[keys], values[keys + 1 :]
         columns = dict(zip(self._columns(Kind.SWAP)[keys + 1 :], new, strict=True))
@@ -201,7 +200,7 @@ class _Builder:
             .returning(self._returned)
         )
 
-    def _delete(self, values: list[Any], source: Any) -> sa.Delete:
+    def _delete(self, values: list[Any], source: Any) -> Any:
         where = [*self._key_is(values[:-1]), self._book.etag == values[-1]]
         return sa.delete(self._table).where(*where).returning(self._returned)
 
@@ -230,7 +229,3 @@ def _arrays(parameters: Sequence[Parameter], *, ordinal: bool) -> tuple[Any, lis
 
 def _typed(parameter: Parameter, value: Any) -> Any:
     return sa.cast(value, parameter.column.type) if parameter.wire.cast else value
-
-
-READ_HEAD: Final = 4
-"""How many values stand before the state in what READ gives."""

@@ -1,16 +1,13 @@
-"""SQLStorage: Theater's three callbacks on SQL, for threads, and the core of both doors."""
+"""SQLStorage: Theater's three callbacks on SQL, for threads."""
 
 from __future__ import annotations
 
 import threading
-import time
 from typing import Any, Generic, Self, TypeVar
-from uuid import UUID, uuid4
 
 from sqlalchemy.engine import URL, Engine
 
-from theater_sql.backends import backend_for, engine_for
-from theater_sql.calls import Call, Steps
+from theater_sql.calls import Steps
 from theater_sql.contract import (
     OVERWRITE,
     ActorId,
@@ -22,162 +19,11 @@ from theater_sql.contract import (
     S,
     Storage,
 )
-from theater_sql.errors import ConfigurationError, InvalidEtag, StorageError
+from theater_sql.core import Core, HandleSteps
 from theater_sql.lanes import Lanes
 from theater_sql.registry import ActorRegistry
-from theater_sql.statements import Statements
-from theater_sql.tables import Layout
 
 T = TypeVar("T")
-
-
-class Core:
-    """What both doors share: the steps of each call, and the lanes that carry them out."""
-
-    def __init__(
-        self,
-        url: str | URL | Engine,
-        actors: ActorRegistry,
-        *,
-        timeout: float = 10.0,
-        writers: int = 1,
-        max_batch_rows: int = 256,
-        max_batch_bytes: int = 8 * 2**20,
-    ) -> None:
-        if not (timeout > 0 and writers > 0 and max_batch_rows > 0 and max_batch_bytes > 0):
-            raise ConfigurationError("timeout, writers and the batch bounds are above zero")
-        self._url = url
-        self._engine = url if not isinstance(url, (str, URL)) else engine_for(url)
-        self._backend = backend_for(self._engine, timeout)
-        self._actors = actors
-        self._timeout = timeout
-        self._statements: dict[Layout, Statements] = {}
-        self.lanes = Lanes(
-            self._backend, writers=writers, max_rows=max_batch_rows, max_bytes=max_batch_bytes
-        )
-
-    def call(self, actor_type: Any, actor_id: ActorId, timeout: float | None) -> Call:
-        """Return the steps of one call on an actor."""
-        binding = self._actors.match(actor_type)
-        statements = self._statements.get(binding.layout)
-        if statements is None:
-            statements = Statements(binding.layout, self._backend)
-            self._statements[binding.layout] = statements
-        deadline = time.monotonic() + (self._timeout if timeout is None else timeout)
-        return Call(binding, statements, actor_id, deadline)
-
-    def get(
-        self, actor_type: Any, actor_id: ActorId, timeout: float | None
-    ) -> Steps[Found[Any] | NotPresent]:
-        """Return the steps of ``SQLStorage.get``."""
-        return self.call(actor_type, actor_id, timeout).get()
-
-    def put(
-        self,
-        actor_type: Any,
-        actor_id: ActorId,
-        state: Any,
-        expect: Etag | Expect,
-        etag: Etag | None,
-        overwrite_corrupt: bool,
-        timeout: float | None,
-    ) -> Steps[Etag]:
-        """Return the steps of ``SQLStorage.put``."""
-        self._check_etags(actor_type, actor_id, expect, etag)
-        etag = Etag(uuid4()) if etag is None else etag
-        call = self.call(actor_type, actor_id, timeout)
-        return call.put(state, expect, etag, overwrite_corrupt=overwrite_corrupt)
-
-    def delete(
-        self, actor_type: Any, actor_id: ActorId, expect: Etag | Expect, timeout: float | None
-    ) -> Steps[None]:
-        """Return the steps of ``SQLStorage.delete``."""
-        self._check_etags(actor_type, actor_id, expect, None)
-        return self.call(actor_type, actor_id, timeout).delete(expect)
-
-    def _check_etags(
-        self, actor_type: Any, actor_id: ActorId, expect: Any, etag: Any
-    ) -> None:
-        if not isinstance(expect, (UUID, Expect)):
-            problem = "expect= is an etag, ABSENT or OVERWRITE"
-        elif etag is not None and not isinstance(etag, UUID):
-            problem = "etag= is an etag"
-        elif etag is not None and etag == expect:
-            problem = "etag= is the etag that is expected: every write needs a new one"
-        else:
-            return
-        name = self._actors.match(actor_type).name
-        raise InvalidEtag(name, actor_id, f"{problem}; nothing was sent")
-
-    def create_all(self) -> None:
-        """Create the tables of the registry's metadata that are missing."""
-        in_memory = self._backend.shared_connection
-        given = isinstance(self._url, Engine)
-        engine = self._engine if in_memory or given else engine_for(self._url, create=True)
-        self._actors.metadata.create_all(engine)
-
-    def check(self) -> list[str]:
-        """Say in words where the tables differ from the models; nothing means all is well."""
-        from theater_sql.migrations.check import differences
-
-        return differences(self._engine, self._actors)
-
-
-class HandleSteps(Generic[S]):
-    """The steps of one actor's handle, and the etag it remembers between them."""
-
-    def __init__(
-        self, core: Core, actor_type: ActorTypeLike[S], actor_id: ActorId, timeout: float | None
-    ) -> None:
-        self._core = core
-        self._actor = (actor_type, actor_id)
-        self._timeout = timeout
-        self._etag: Etag | Expect | None = None
-        self._lost: str | None = None
-
-    def get(self) -> Steps[Found[Any] | NotPresent]:
-        """Read the actor; this makes a handle usable that failed before."""
-        self._lost = None
-        return self._remembering(self._get())
-
-    def put(self, state: S) -> Steps[Etag]:
-        """Write the state where the last seen etag still holds."""
-        return self._remembering(self._put(state))
-
-    def delete(self) -> Steps[None]:
-        """Remove the actor where the last seen etag still holds."""
-        return self._remembering(self._delete())
-
-    def _get(self) -> Steps[Found[Any] | NotPresent]:
-        found = yield from self._core.get(*self._actor, self._timeout)
-        self._etag = found.etag
-        return found
-
-    def _put(self, state: S) -> Steps[Etag]:
-        if self._etag is None:
-            yield from self._get()
-        expect = self._etag if self._etag is not None else OVERWRITE
-        put = self._core.put(*self._actor, state, expect, None, False, self._timeout)
-        self._etag = etag = yield from put
-        return etag
-
-    def _delete(self) -> Steps[None]:
-        expect = self._etag if self._etag is not None else OVERWRITE
-        yield from self._core.delete(*self._actor, expect, self._timeout)
-        self._etag = Expect.ABSENT
-
-    def _remembering(self, steps: Steps[T]) -> Steps[T]:
-        """Refuse to go on from an error: what is stored then is not known."""
-        if self._lost is not None:
-            name = self._core._actors.match(self._actor[0]).name
-            raise StorageError(
-                name, self._actor[1], f"this handle failed before ({self._lost}): get() first"
-            )
-        try:
-            return (yield from steps)
-        except BaseException as error:
-            self._lost, self._etag = type(error).__name__, None
-            raise
 
 
 class Handle(Generic[S]):

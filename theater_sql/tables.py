@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import mapped_column
 
 from theater_sql.codec import Shape
-from theater_sql.columns import ID_TYPES, TEXT_KEY, Document, UTCDateTime, column_of
+from theater_sql.columns import ID_TYPES, column_of
 from theater_sql.errors import RegistrationError
+from theater_sql.types import TEXT_KEY, Document, UTCDateTime
 
 GENERIC_TABLE: Final = "theater_actor"
 ROUTE_TABLE: Final = "theater_actor_type"
@@ -57,11 +59,13 @@ class Fill(NamedTuple):
         return isinstance(self.source, sa.ClauseElement)
 
 
-class Layout(NamedTuple):
+@dataclass(frozen=True, eq=False, slots=True)
+class Layout:
     """Which columns of a table are the key, which hold the state, and what fills the others.
 
     ``on_create`` and ``on_update`` are the model's own defaults, which would run once per
-    statement if SQLAlchemy ran them, instead of once per row.
+    statement if SQLAlchemy ran them, instead of once per row. Two layouts are the same only
+    if they are the same object.
     """
 
     table: sa.Table
@@ -70,37 +74,43 @@ class Layout(NamedTuple):
     on_create: tuple[Fill, ...] = ()
     on_update: tuple[Fill, ...] = ()
 
-    # A layout is a place: two are the same only if they are the same object.
-    __eq__ = object.__eq__
-    __hash__ = object.__hash__
-
 
 def generic_layout(metadata: sa.MetaData, jsonb: bool) -> Layout:
-    """Add the generic table to ``metadata`` and return its layout.
+    """Return the layout of the generic table, adding it to ``metadata`` the first time.
 
     ``state`` is nullable for the marker that a row leaves behind when it moves to another table.
     """
-    table = sa.Table(
-        GENERIC_TABLE,
-        metadata,
-        sa.Column("actor_type", TEXT_KEY, primary_key=True),
-        sa.Column("actor_id", TEXT_KEY, primary_key=True),
-        sa.Column("state", Document(jsonb)),
-        *bookkeeping(),
-        postgresql_with={"fillfactor": 90},
-    )
+    table = table_named(GENERIC_TABLE, metadata)
+    if table is None:
+        table = sa.Table(
+            GENERIC_TABLE,
+            metadata,
+            sa.Column("actor_type", TEXT_KEY, primary_key=True),
+            sa.Column("actor_id", TEXT_KEY, primary_key=True),
+            sa.Column("state", Document(jsonb)),
+            *bookkeeping(),
+            postgresql_with={"fillfactor": 90},
+        )
     return Layout(table, (table.c.actor_type, table.c.actor_id), (table.c.state,))
 
 
 def route_table(metadata: sa.MetaData) -> sa.Table:
-    """Add the table that says where the rows of an actor type live, and return it."""
-    return sa.Table(
-        ROUTE_TABLE,
-        metadata,
-        sa.Column("name", TEXT_KEY, primary_key=True),
-        sa.Column("home", sa.Text, nullable=False),
-        sa.Column("epoch", sa.BigInteger, nullable=False),
-    )
+    """Return the table that says where an actor type's rows live, adding it the first time."""
+    table = table_named(ROUTE_TABLE, metadata)
+    if table is None:
+        table = sa.Table(
+            ROUTE_TABLE,
+            metadata,
+            sa.Column("name", TEXT_KEY, primary_key=True),
+            sa.Column("home", sa.Text, nullable=False),
+            sa.Column("epoch", sa.BigInteger, nullable=False),
+        )
+    return table
+
+
+def table_named(name: str, metadata: sa.MetaData) -> sa.Table | None:
+    """Return the table of that name in the schema that ``metadata`` gives its tables."""
+    return metadata.tables.get(f"{metadata.schema}.{name}" if metadata.schema else name)
 
 
 def derived_layout(
@@ -113,7 +123,7 @@ def derived_layout(
     """Add a table with a column for each field of a state to ``metadata``."""
     if not TABLE_NAME.fullmatch(name):
         raise RegistrationError(f"table name {name!r} must match {TABLE_NAME.pattern}")
-    if name in metadata.tables:
+    if table_named(name, metadata) is not None:
         raise RegistrationError(f"table {name!r} exists already: pass another table=")
     keys = _key_columns(id_types)
     state = [column_of(field) for field in shape.fields]
@@ -181,7 +191,8 @@ def model_layout(table: sa.Table, state: Sequence[sa.Column[Any]], name: str) ->
 
 def _fills(columns: Sequence[sa.Column[Any]], default: Callable[[Any], Any]) -> tuple[Fill, ...]:
     pairs = [(column, default(column)) for column in columns]
-    return tuple(Fill(c, default_source(d)) for c, d in pairs if d is not None and not d.is_sequence)
+    given = [(column, source) for column, source in pairs if source is not None]
+    return tuple(Fill(c, default_source(d)) for c, d in given if not d.is_sequence)
 
 
 def default_source(default: Any) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Dialect
+from sqlalchemy.engine import Dialect, Engine
 from sqlalchemy.pool import Pool
 from sqlalchemy.sql.dml import Insert
 
@@ -146,7 +146,17 @@ def raw_connection(pool: Pool) -> Any:
     return connection
 
 
+def compile_options(engine: Engine) -> dict[str, Any]:
+    """Return what compiling for an engine needs so that its schema_translate_map holds."""
+    schemas = engine.get_execution_options().get("schema_translate_map")
+    if not schemas:
+        return {}
+    return {"schema_translate_map": schemas, "render_schema_translate": True}
+
+
 def unforeseen(error: BaseException, phase: Phase) -> Fault:
     """Return the fault of an error that no driver raises: a defect, here or in a column type."""
     reason = f"an unforeseen {type(error).__name__}"
-    return Fault(Action.RAISE, OutcomeUnknown if phase is Phase.WRITE else Unavailable, reason, error)
+    return Fault(
+        Action.RAISE, OutcomeUnknown if phase is Phase.WRITE else Unavailable, reason, error
+    )

@@ -6,6 +6,7 @@ import os
 import re
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from operator import itemgetter
 from typing import Any, Final
 
@@ -14,9 +15,9 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Engine
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from theater_sql.backends.base import Answer, Statement, Wire, raw_connection
+from theater_sql.backends.base import Answer, Statement, Wire, compile_options, raw_connection
 from theater_sql.backends.postgresql_faults import classify
-from theater_sql.columns import Document
+from theater_sql.types import Document
 
 _SETTINGS: Final = {
     # A batch then runs as a nested loop in the order of its arrays, which are sorted by key:
@@ -81,8 +82,9 @@ class PostgreSQL:
         self.dialect = engine.dialect
         self._pool = engine.pool.recreate()
         self._timeout = timeout
-        self._compiler = type(engine.dialect)(paramstyle="format")
-        self._schemas = engine.get_execution_options().get("schema_translate_map")
+        make_dialect: Any = type(engine.dialect)
+        self._compiler = make_dialect(paramstyle="format")
+        self._options = compile_options(engine)
         from psycopg.adapt import PyFormat, Transformer
 
         self._text = Transformer(), PyFormat.TEXT
@@ -101,10 +103,7 @@ class PostgreSQL:
 
     def compile(self, statement: sa.sql.ClauseElement) -> tuple[str, list[str]]:
         """Return SQL with positional binary parameters, and their names in order."""
-        options = {"schema_translate_map": self._schemas, "render_schema_translate": True}
-        compiled: Any = statement.compile(
-            dialect=self._compiler, **options if self._schemas else {}
-        )
+        compiled: Any = statement.compile(dialect=self._compiler, **self._options)
         return re.sub(r"(?<!%)%s", "%b", compiled.string), list(compiled.positiontup)
 
     def wire(self, column: sa.Column[Any]) -> Wire:
@@ -151,7 +150,7 @@ def _native(impl: Any) -> TypeEngine[Any] | None:
     name = impl.__visit_name__
     if name in ("datetime", "DATETIME", "TIMESTAMP"):
         return sa.DateTime(timezone=impl.timezone)
-    if isinstance(impl, sa.Enum) or name in ("time", "TIME") and impl.timezone:
+    if isinstance(impl, sa.Enum) or (name in ("time", "TIME") and impl.timezone):
         return None
     return _NATIVE.get(name)
 
@@ -183,7 +182,8 @@ class PostgreSQLSession:
             return [_single(cursor, statement, rows[0])]
         if statement.batch is None:
             return [_attempt(cursor, statement, row) for row in rows]
-        cursor.execute(statement.batch, [list(values) for values in zip(*rows)], prepare=True)
+        arrays = [list(values) for values in zip(*rows, strict=True)]
+        cursor.execute(statement.batch, arrays, prepare=True)
         found = cursor.fetchall()
         if statement.token is not None:
             changed = {row[0] for row in found}
@@ -203,11 +203,10 @@ class PostgreSQLSession:
 
     def kill(self) -> None:
         """Shut the socket down: nothing else ends a call to a server that does not answer."""
-        try:
-            with socket.socket(fileno=os.dup(self._connection.fileno())) as link:
-                link.shutdown(socket.SHUT_RDWR)
-        except Exception:  # noqa: S110 - the connection is gone already, which was the aim
-            pass
+        with suppress(Exception):  # a connection that is gone already was the aim
+            link = socket.socket(fileno=os.dup(self._connection.fileno()))
+            link.shutdown(socket.SHUT_RDWR)
+            link.close()
 
     def close(self) -> None:
         """Close the connection."""

@@ -23,10 +23,10 @@ from theater_sql.backends.base import (
     Phase,
     Statement,
     Wire,
+    compile_options,
     raw_connection,
     unforeseen,
 )
-from theater_sql.columns import Document
 from theater_sql.errors import (
     ConstraintViolation,
     CorruptState,
@@ -39,6 +39,7 @@ from theater_sql.errors import (
     StorageFull,
     Unavailable,
 )
+from theater_sql.types import Document
 
 _BUSY_MS: Final = 250
 """How long one attempt waits for another writer; the lane tries again until the deadline."""
@@ -71,7 +72,7 @@ class SQLite:
         )
         self._engine = engine
         self._pool = engine.pool.recreate()
-        self._schemas = engine.get_execution_options().get("schema_translate_map")
+        self._options = compile_options(engine)
 
     def connect(self, lock_timeout: float) -> SQLiteSession:
         """Open the file, with full durability and foreign keys as PostgreSQL has them."""
@@ -87,8 +88,7 @@ class SQLite:
 
     def compile(self, statement: sa.sql.ClauseElement) -> tuple[str, list[str]]:
         """Return SQL with positional parameters, and their names in order."""
-        options = {"schema_translate_map": self._schemas, "render_schema_translate": True}
-        compiled: Any = statement.compile(dialect=self.dialect, **options if self._schemas else {})
+        compiled: Any = statement.compile(dialect=self.dialect, **self._options)
         return compiled.string, list(compiled.positiontup)
 
     def wire(self, column: sa.Column[Any]) -> Wire:

@@ -170,7 +170,7 @@ class Lane:
         """Wait before the next try, longer each time, and not in step with other processes."""
         pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**self._failures)
         self._failures = min(self._failures + 1, 10)
-        time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - not a secret
+        time.sleep(pause * random.uniform(0.5, 1.0))
 
     def _drop_session(self) -> None:
         session, self._session = self._session, None

@@ -124,5 +124,6 @@ def deliver(operations: Iterable[Operation]) -> None:
 
 def _resolve(operations: list[Operation]) -> None:
     for operation in operations:
-        if operation.future is not None and not operation.future.done():
-            operation.future.set_result(operation.outcome)
+        future, outcome = operation.future, operation.outcome
+        if future is not None and outcome is not None and not future.done():
+            future.set_result(outcome)

@@ -1,0 +1,65 @@
+# Everything happens in $(VENV), which is made on demand: a fresh machine needs Python and make.
+
+PYTHON ?= python3
+VENV   ?= .venv
+ARGS   ?=
+BIN    := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check fmt sql docs migrate revision install clean
+
+help:  ## show this text
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.demo  ## store the history of this git repository as actors (ARGS="path --url ...")
+	$(BIN)/theater-sql demo $(ARGS)
+
+test: $(VENV)/.dev  ## run all tests on SQLite and on a private PostgreSQL (ARGS="-k name")
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.dev  ## style, types, layers, sizes, golden SQL
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python tools/sizes.py
+	$(BIN)/mypy
+	$(BIN)/python -m tests.golden --check
+
+fmt: $(VENV)/.dev  ## format the code and mend what can be mended
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+sql: $(VENV)/.dev  ## rewrite the golden SQL in tests/sql
+	$(BIN)/python -m tests.golden --write
+
+docs: $(VENV)/.dev  ## build docs/_build/html, a warning is an error
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+
+migrate: $(VENV)/.demo  ## upgrade THEATER_SQL_URL (default sqlite:///theater.db)
+	$(BIN)/alembic upgrade head
+
+revision: $(VENV)/.dev  ## generate a migration: make revision m="what changes"
+	@test -n "$(m)" || { echo 'usage: make revision m="what changes"' >&2; exit 2; }
+	$(BIN)/alembic revision --autogenerate -m "$(m)"
+
+install: $(VENV)/.dev  ## install the package and all development tools
+
+clean:  ## remove everything that was made, but no database
+	rm -rf $(VENV) build dist docs/_build .coverage .hypothesis .import_linter_cache
+	rm -rf .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp per set of dependencies: an install is repeated only when pyproject.toml changed.
+
+$(VENV)/.made:
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.demo: $(VENV)/.made pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[postgresql,rich]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.made pyproject.toml
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'  # older ones know no --group
+	$(BIN)/python -m pip install --quiet --editable '.[postgresql,rich]' --group dev
+	@touch $@ $(VENV)/.demo

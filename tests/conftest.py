@@ -1,0 +1,89 @@
+"""Databases for the tests: ``sqlite_url``, ``pg_url``, and ``url``, which is each in turn.
+
+Every test gets databases of its own, which hold the tables of ``PRELOADED`` and nothing else.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pytest_postgresql import factories
+from pytest_postgresql.executors import NoopExecutor
+from pytest_postgresql.janitor import DatabaseJanitor
+from sqlalchemy import MetaData, create_engine
+
+from tests import postgres
+
+PRELOADED = MetaData()
+
+_numbers = itertools.count(1)
+
+
+def pytest_report_header() -> list[str]:
+    return [f"PostgreSQL: {postgres.describe()}", f"SQLite: {sqlite3.sqlite_version}"]
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[postgres.Server]:
+    """The server. Where none can be had, every test that needs it fails; none is skipped."""
+    try:
+        with postgres.server() as server:
+            yield server
+    except postgres.NoPostgresError as error:
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
+
+
+def load_template(
+    *, host: str, port: int, user: str, password: str | None, dbname: str, autocommit: bool
+) -> None:
+    """Fill the template database, of which each test gets a clone."""
+    preload(postgres.Server(host, port, user, password).url(dbname))
+
+
+def preload(url: str) -> None:
+    """Create the tables that every test database starts with."""
+    if PRELOADED.tables:
+        engine = create_engine(url)
+        PRELOADED.create_all(engine)
+        engine.dispose()
+
+
+postgresql_noproc = factories.postgresql_noproc(
+    dbname=f"theater_sql_{os.getpid()}", load=[load_template], depends_on="postgres_server"
+)
+
+
+@pytest.fixture
+def pg_url(postgres_server: postgres.Server, postgresql_noproc: NoopExecutor) -> Iterator[str]:
+    """A PostgreSQL database: a clone of the template, dropped afterwards."""
+    name = f"{postgresql_noproc.dbname}_{next(_numbers)}"
+    with DatabaseJanitor(
+        host=postgres_server.host,
+        port=postgres_server.port,
+        user=postgres_server.user,
+        password=postgres_server.password,
+        maintenance_dbname=postgres_server.maintenance_dbname,
+        template_dbname=postgresql_noproc.template_dbname,
+        dbname=name,
+    ):
+        yield postgres_server.url(name)
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """A SQLite database in a file of its own."""
+    url = f"sqlite:///{tmp_path / 'theater.db'}"
+    preload(url)
+    return url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest) -> str:
+    """A database, first of the one kind, then of the other."""
+    fixture = "pg_url" if request.param == "postgresql" else "sqlite_url"
+    return str(request.getfixturevalue(fixture))

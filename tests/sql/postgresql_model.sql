@@ -1,0 +1,36 @@
+-- read, one row
+SELECT counter.etag, counter.version, counter.schema_version, counter.updated_at, counter.count
+FROM counter
+WHERE counter.actor_id = %b::VARCHAR;
+
+-- read, a batch
+SELECT batch.n, counter.etag, counter.version, counter.schema_version, counter.updated_at, counter.count
+FROM unnest(%b::TEXT[]) WITH ORDINALITY AS batch(c0, n) JOIN counter ON counter.actor_id = batch.c0;
+
+-- look, one row
+SELECT counter.etag
+FROM counter
+WHERE counter.actor_id = %b::VARCHAR;
+
+-- look, a batch
+SELECT batch.n, counter.etag
+FROM unnest(%b::TEXT[]) WITH ORDINALITY AS batch(c0, n) JOIN counter ON counter.actor_id = batch.c0;
+
+-- create, one row
+INSERT INTO counter (actor_id, count, source, version, etag, created_at, updated_at, schema_version) VALUES (%b::VARCHAR, %b::BIGINT, %b::VARCHAR, 1, %b::UUID, now(), now(), %b::INTEGER) ON CONFLICT (actor_id) DO NOTHING RETURNING counter.etag;
+
+-- create, a batch
+INSERT INTO counter (actor_id, count, source, etag, schema_version, version, created_at, updated_at) SELECT batch.c0, batch.c1, batch.c2, batch.c3, batch.c4, 1, now() AS now_1, now() AS now__1
+FROM unnest(%b::TEXT[], %b::BIGINT[], %b::TEXT[], %b::UUID[], %b::INTEGER[]) AS batch(c0, c1, c2, c3, c4) ON CONFLICT (actor_id) DO NOTHING RETURNING counter.etag;
+
+-- swap, one row
+UPDATE counter SET count=%b::BIGINT, touched=now(), version=(counter.version + 1), etag=%b::UUID, updated_at=now(), schema_version=%b::INTEGER WHERE counter.actor_id = %b::VARCHAR AND counter.etag = %b::UUID RETURNING counter.etag;
+
+-- swap, a batch
+UPDATE counter SET count=batch.c2, touched=now(), version=(counter.version + 1), etag=batch.c3, updated_at=now(), schema_version=batch.c4 FROM unnest(%b::TEXT[], %b::UUID[], %b::BIGINT[], %b::UUID[], %b::INTEGER[]) AS batch(c0, c1, c2, c3, c4) WHERE counter.actor_id = batch.c0 AND counter.etag = batch.c1 RETURNING counter.etag;
+
+-- delete, one row
+DELETE FROM counter WHERE counter.actor_id = %b::VARCHAR AND counter.etag = %b::UUID RETURNING counter.etag;
+
+-- delete, a batch
+DELETE FROM counter USING unnest(%b::TEXT[], %b::UUID[]) AS batch(c0, c1) WHERE counter.actor_id = batch.c0 AND counter.etag = batch.c1 RETURNING counter.etag;

@@ -1,0 +1,18 @@
+-- read, one row
+SELECT cart.etag, cart.version, cart.schema_version, cart.updated_at, cart.customer, cart.items, cart.total, cart.opened
+FROM cart
+WHERE cart.actor_id = ?;
+
+-- look, one row
+SELECT cart.etag
+FROM cart
+WHERE cart.actor_id = ?;
+
+-- create, one row
+INSERT INTO cart (actor_id, customer, items, total, opened, version, etag, created_at, updated_at, schema_version) VALUES (?, ?, ?, ?, ?, 1, ?, strftime('%Y-%m-%dT%H:%M:%f000+00:00', 'now'), strftime('%Y-%m-%dT%H:%M:%f000+00:00', 'now'), ?) ON CONFLICT (actor_id) DO NOTHING RETURNING etag;
+
+-- swap, one row
+UPDATE cart SET customer=?, items=?, total=?, opened=?, version=(cart.version + 1), etag=?, updated_at=strftime('%Y-%m-%dT%H:%M:%f000+00:00', 'now'), schema_version=? WHERE cart.actor_id = ? AND cart.etag = ? RETURNING etag;
+
+-- delete, one row
+DELETE FROM cart WHERE cart.actor_id = ? AND cart.etag = ? RETURNING etag;
