@@ -1,0 +1,45 @@
+"""The examples that people copy first do run, in order, as one program each."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+def run_blocks(document: str, folder: Path) -> str:
+    text = (ROOT / document).read_text()
+    program = "\n".join(re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE))
+    script = folder / "example.py"
+    script.write_text(program)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", script], cwd=folder, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_readme_examples_print_what_their_comments_say(tmp_path: Path) -> None:
+    printed = run_blocks("README.md", tmp_path)
+    assert "19.20" in printed
+    assert "('ann', Decimal('19.20'))" in printed
+
+
+def test_quickstart_examples_run(tmp_path: Path) -> None:
+    printed = run_blocks("docs/quickstart.md", tmp_path)
+    assert "another write came first; nothing was written" in printed
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/architecture.md"])
+def test_files_that_the_documentation_names_exist(name: str) -> None:
+    named = re.findall(
+        r"`((?:theater_sql|docs|tests|alembic|tools)/[\w/.]+)`", (ROOT / name).read_text()
+    )
+    assert named or name == "README.md"
+    for path in named:
+        assert (ROOT / path).exists(), path
