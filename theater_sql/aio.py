@@ -29,6 +29,8 @@ T = TypeVar("T")
 class AsyncHandle(Generic[S]):
     """See ``Handle``."""
 
+    __slots__ = ("_lanes", "_lock", "_steps")
+
     def __init__(self, lanes: Lanes, steps: HandleSteps[S]) -> None:
         self._lanes = lanes
         self._steps = steps

@@ -122,6 +122,8 @@ class Core:
 class HandleSteps(Generic[S]):
     """The steps of one actor's handle, and the etag it remembers between them."""
 
+    __slots__ = ("_actor", "_core", "_etag", "_lost", "_timeout")
+
     def __init__(
         self, core: Core, actor_type: ActorTypeLike[S], actor_id: ActorId, timeout: float | None
     ) -> None:

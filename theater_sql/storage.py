@@ -33,6 +33,8 @@ class Handle(Generic[S]):
     next get. Calls of several threads run one after the other.
     """
 
+    __slots__ = ("_lanes", "_lock", "_steps")
+
     def __init__(self, lanes: Lanes, steps: HandleSteps[S]) -> None:
         self._lanes = lanes
         self._steps = steps
