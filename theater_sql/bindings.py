@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from msgspec import inspect
 from sqlalchemy.orm import Mapper
 from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.types import TypeDecorator
 
 from theater_sql.codec import (
     CodecError,
@@ -38,6 +39,7 @@ class Binding(NamedTuple):
     """How one actor type is stored.
 
     ``key`` turns an actor id into the values of the key columns, or raises ``InvalidId``.
+    ``identify`` writes them into a state that has attributes for them: a mapped instance.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Binding(NamedTuple):
     key: Callable[[ActorId], Key]
     codec: StateCodec
     model: type[Any] | None = None
+    identify: Callable[[Any, Key], None] | None = None
     aliases: tuple[str, ...] = ()
     schema_version: int = 1
 
@@ -97,7 +100,8 @@ def model_binding(name: str, model: Any, state: Any, columns: Mapping[str, str])
         codecs = [_as_loaded(codec, chosen[codec.key]) for codec in codecs]
     id_types = [_id_type(column, name) for column in layout.keys]
     key = _typed_key(name, layout, id_types, len(id_types) > 1)
-    return Binding(name, layout, key, RowCodec(shape, codecs), model)
+    identify = shape.identify if isinstance(shape, ModelShape) else None
+    return Binding(name, layout, key, RowCodec(shape, codecs), model, identify)
 
 
 def _column(
@@ -122,8 +126,9 @@ def _as_loaded(codec: ColumnCodec, column: sa.Column[Any]) -> ColumnCodec:
 
 
 def _id_type(column: sa.Column[Any], name: str) -> type[Any]:
+    type_: Any = column.type
     try:
-        kind = column.type.python_type
+        kind = (type_.impl if isinstance(type_, TypeDecorator) else type_).python_type
     except NotImplementedError:
         kind = object
     if kind not in (str, int, UUID, bytes):
@@ -159,6 +164,7 @@ class ModelShape:
     def __init__(self, mapper: Mapper[Any]) -> None:
         self._model = mapper.class_
         self._manager = mapper.class_manager
+        self._keys = [mapper.get_property_by_column(c).key for c in mapper.primary_key]
         attributes = {
             attribute.key: attribute.columns[0]
             for attribute in mapper.column_attrs
@@ -184,6 +190,11 @@ class ModelShape:
     def _value(self, state: Any, key: str) -> Any:
         value = getattr(state, key)
         return self._defaults[key]() if value is None and key in self._defaults else value
+
+    def identify(self, state: Any, key: Key) -> None:
+        """Write the actor's id into a state."""
+        for attribute, value in zip(self._keys, key, strict=True):
+            set_committed_value(state, attribute, value)
 
     def build(self, raw: Mapping[str, Any]) -> Any:
         state = self._manager.new_instance()

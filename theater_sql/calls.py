@@ -52,6 +52,7 @@ class Call:
         self._actor_id = actor_id
         self._deadline = deadline
         key = binding.key(actor_id)
+        self._key = key
         self._keys = [statements.key(key)]
         if binding.aliases and binding.is_generic:
             # The rows of a type that was renamed stay under its old name.
@@ -202,6 +203,8 @@ class Call:
             raise self._corrupt(error) from None
         except Exception:  # a column type's own code; its text may quote the value
             raise self._corrupt(CodecError("$", "its column type can't read it")) from None
+        if self._binding.identify:
+            self._binding.identify(state, self._key)
         return Found(state, Etag(statements.load_etag(etag)), version, when)
 
     def _raise_fault(self, outcome: Outcome, etag: Etag | None = None) -> None:

@@ -150,6 +150,9 @@ class ActorRegistry:
         if not 1 <= schema_version < 2**31:
             raise RegistrationError(f"{name}: schema_version is a number from 1")
         binding = self._bind(name, **options)
+        for other in self:
+            if other.layout.table is binding.layout.table is not self.generic.table:
+                raise RegistrationError(f"{name}: {other.name} has the table {other.layout.table}")
         binding = binding._replace(aliases=tuple(aliases), schema_version=schema_version)
         self._bindings.update(dict.fromkeys(names, binding))
         if isinstance(actor, type):

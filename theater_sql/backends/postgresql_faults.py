@@ -55,7 +55,7 @@ _BY_STATE: Final[dict[str, tuple[Action, Any, str]]] = {
     "F0": (Action.RAISE, StorageCorrupt, "the server's configuration is damaged"),
     "XX": (Action.RAISE, StorageCorrupt, "the server reports damage"),
 }
-_ROW_STATES: Final = ("22", "54", "23", "44")
+_ROW_STATES: Final = ("22", "23", "44", "54", "P0")
 """Classes of SQLSTATE in which one row's values are to blame."""
 
 
@@ -72,7 +72,7 @@ def classify(error: BaseException, phase: Phase) -> Fault:
     entry = _BY_STATE.get(state) or _BY_STATE.get(state[:2])
     if entry is None:
         reason = f"PostgreSQL refused the statement (SQLSTATE {state}); {_NOTHING}"
-        return Fault(Action.RAISE, Unavailable, reason, error)
+        return Fault(Action.RAISE, Unavailable, reason, error, of_row=True)
     action, kind, reason = entry
     return Fault(action, kind, f"{reason} (SQLSTATE {state})", error)
 
@@ -89,7 +89,7 @@ def _without_state(error: BaseException, phase: Phase) -> Fault:
 
 def _of_row(error: BaseException, state: str, phase: Phase) -> Fault:
     # The driver's text quotes values here, so it is not chained.
-    if state.startswith("23"):
+    if state.startswith(("23", "44", "P0")):
         return _constraint(error, state)
     if phase is Phase.READ:
         reason = f"the stored row can't be read ({state}); its bytes are untouched"
@@ -101,7 +101,7 @@ def _of_row(error: BaseException, state: str, phase: Phase) -> Fault:
 def _constraint(error: Any, state: str) -> Fault:
     name = error.diag.constraint_name
     columns = (error.diag.column_name,) if error.diag.column_name else ()
-    what = f"constraint {name!r}" if name else f"a constraint on {', '.join(columns) or '?'}"
+    what = f"constraint {name!r}" if name else "a constraint or trigger"
     return Fault(
         Action.RAISE,
         ConstraintViolation,

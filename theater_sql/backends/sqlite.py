@@ -148,24 +148,31 @@ _BY_CODE: Final[dict[str, tuple[Action, type[StorageError], str]]] = {
 def _of_row(error: BaseException, phase: Phase) -> Fault:
     # The driver's text may quote values, so it is not chained; it names columns, not values.
     if isinstance(error, sqlite3.IntegrityError):
-        kind, _, columns = str(error).partition(": ")
-        names = tuple(column.rpartition(".")[2] for column in columns.split(", ") if column)
-        named = kind.startswith("CHECK")
-        return Fault(
-            Action.RAISE,
-            ConstraintViolation,
-            f"{kind}: {columns or '?'}; {_NOTHING}",
-            of_row=True,
-            details={
-                "constraint": columns if named else None,
-                "columns": () if named else names,
-            },
-        )
+        return _constraint(error)
     if phase is Phase.READ:
         reason = "the stored row can't be read; its bytes are untouched"
         return Fault(Action.RAISE, CorruptState, reason, of_row=True, details={"path": "$"})
     reason = f"the database refuses a value; {_NOTHING}"
     return Fault(Action.RAISE, InvalidState, reason, of_row=True, details={"path": "$"})
+
+
+def _constraint(error: sqlite3.IntegrityError) -> Fault:
+    kind, _, rest = str(error).partition(" constraint failed")
+    subject = rest.removeprefix(": ")
+    if kind not in ("CHECK", "FOREIGN KEY", "NOT NULL", "UNIQUE"):
+        kind, subject = "a constraint or trigger", ""  # a trigger's text may quote values
+    columns = [column.rpartition(".")[2] for column in subject.split(", ") if column]
+    named = kind == "CHECK"
+    return Fault(
+        Action.RAISE,
+        ConstraintViolation,
+        f"{kind} {subject} of its table refuses the row; {_NOTHING}",
+        of_row=True,
+        details={
+            "constraint": subject if named else None,
+            "columns": () if named else tuple(columns),
+        },
+    )
 
 
 def _json_text(value: Any) -> Any:

@@ -49,7 +49,6 @@ class Lanes:
     def _start_afresh(self) -> None:
         backend, writes = self._backend, Queue(*self._bounds)
         reads = writes if backend.shared_connection else Queue(*self._bounds)
-        self._pid = os.getpid()
         self._stopped = threading.Event()
         self._writes, self._reads = writes, reads
         self._writing = [
@@ -63,7 +62,7 @@ class Lanes:
     def _submit(self, operation: Operation) -> bool:
         """Queue an operation; tell whether it was taken in."""
         try:
-            if not self._started or self._pid != os.getpid():
+            if not self._started:
                 self._start()
             self._queue(operation).put(operation)
         except QueueClosed:
@@ -105,14 +104,17 @@ class Lanes:
         with self._lock:
             if self._closed:
                 raise QueueClosed
-            if self._pid != os.getpid():
-                _abandoned.append((self._writing, self._reading, self._patient))
-                self._start_afresh()
             if not self._started:
                 for lane in self._lanes():
                     lane.thread.start()
                 self._watchdog.start()
                 self._started = True
+
+    def abandon(self) -> None:
+        """Forget, in a forked child, what belongs to the parent; nothing of it is touched."""
+        _abandoned.append((self._writing, self._reading, self._patient))
+        self._lock = threading.Lock()
+        self._start_afresh()
 
     def _lanes(self) -> Iterator[Lane]:
         yield from self._writing
@@ -132,9 +134,7 @@ class Lanes:
         """Refuse new operations, finish what is queued, and close the connections."""
         with self._lock:
             self._closed = True
-            if self._pid != os.getpid() or not self._started:
-                self._writes.close()
-                self._reads.close()
+            if not self._started:
                 return
         self._writes.close()
         self._reads.close()
@@ -149,11 +149,11 @@ def _close_all() -> None:
         lanes.close()
 
 
-def _renew_lock_in_child() -> None:
+def _abandon_all() -> None:
     for lanes in list(_open):
-        lanes._lock = threading.Lock()
+        lanes.abandon()
 
 
 # Daemon threads die with the interpreter; what they had accepted must not.
 atexit.register(_close_all)
-os.register_at_fork(after_in_child=_renew_lock_in_child)
+os.register_at_fork(after_in_child=_abandon_all)

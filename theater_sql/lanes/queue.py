@@ -164,9 +164,19 @@ class Queue:
                     told.append(operation)
                     if operation.place is Place.READY:
                         self._release(operation)
+            self._purge()
             rest = [op.deadline for op in self._waiting() if op.outcome is None]
             self._earliest = min(rest, default=float("inf"))
+            self._notify_if_done()
         deliver(told)
+
+    def _purge(self) -> None:
+        """Drop what is settled: with no connection no lane would come to do it."""
+        for groups in self._groups.values():
+            for group, waiting in list(groups.items()):
+                groups[group] = deque(op for op in waiting if op.outcome is None)
+                if not groups[group]:
+                    del groups[group]
 
     def _waiting(self) -> list[Operation]:
         ready = [g for groups in self._groups.values() for g in groups.values()]
