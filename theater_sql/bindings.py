@@ -50,11 +50,7 @@ class Binding(NamedTuple):
     identify: Callable[[Any, Key], None] | None = None
     aliases: tuple[str, ...] = ()
     schema_version: int = 1
-
-    @property
-    def is_generic(self) -> bool:
-        """Whether the rows are in the generic table, under the type's name."""
-        return self.layout.keys[0].name == "actor_type"
+    is_generic: bool = False
 
 
 def generic_binding(name: str, layout: Layout, codec: StateCodec) -> Binding:
@@ -63,7 +59,7 @@ def generic_binding(name: str, layout: Layout, codec: StateCodec) -> Binding:
     def key(actor_id: ActorId) -> Key:
         return name, canonical(check_id(name, actor_id), isinstance(actor_id, tuple))
 
-    return Binding(name, layout, key, codec)
+    return Binding(name, layout, key, codec, is_generic=True)
 
 
 def derived_binding(

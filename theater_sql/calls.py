@@ -68,7 +68,7 @@ class Call:
         self, state: Any, expect: Etag | Expect, etag: Etag, *, overwrite_corrupt: bool
     ) -> Steps[Etag]:
         """Write the state where ``expect`` holds, giving the row ``etag``."""
-        values = self._encoded(state)
+        values = self._parameters(state)
         if expect is not OVERWRITE:
             return (yield from self._write(values, expect, etag))
         while True:
@@ -96,15 +96,14 @@ class Call:
     def _write(self, values: tuple[Any, ...], expect: Any, etag: Etag) -> Steps[Etag]:
         """Compare and swap, or create; a row that carries ``etag`` already is a success."""
         statements, version = self._statements, self._binding.schema_version
-        state = statements.state(values)
         if expect is ABSENT:
             yield from self._check_former_names()
             fills = statements.fills(statements.layout.on_create)
-            row = (*self._keys[0], *state, *fills, statements.etag(etag), version)
+            row = (*self._keys[0], *values, *fills, statements.etag(etag), version)
             outcome = yield Operation(Kind.CREATE, statements, row, self._deadline)
         else:
             fills = statements.fills(statements.layout.on_update)
-            rest = (statements.etag(expect), *state, *fills, statements.etag(etag), version)
+            rest = (statements.etag(expect), *values, *fills, statements.etag(etag), version)
             outcome = yield from self._send(Kind.SWAP, *rest)
         self._raise_fault(outcome, etag)
         if outcome.answer:
@@ -176,14 +175,19 @@ class Call:
             doubtful = doubtful or outcome.doubtful
             if outcome.fault or outcome.answer:
                 break
-        return outcome._replace(doubtful=doubtful)
+        return outcome._replace(doubtful=True) if doubtful else outcome
 
-    def _encoded(self, state: Any) -> tuple[Any, ...]:
+    def _parameters(self, state: Any) -> tuple[Any, ...]:
+        """Return the state's parameters, or raise ``InvalidState``."""
         try:
-            return self._binding.codec.encode(state)
+            return self._statements.state(self._binding.codec.encode(state))
         except CodecError as error:
-            reason = f"the state can't be stored: {error}; nothing was written"
-            raise self._error(InvalidState, reason, path=error.path) from None
+            failure = error
+        except Exception as error:  # a column type's own code; its text may quote the value
+            failure = CodecError("$", f"its column type raised {type(error).__name__}")
+        # Raised out here, since an exception keeps the one it was raised in.
+        reason = f"the state can't be stored: {failure}; nothing was written"
+        raise self._error(InvalidState, reason, path=failure.path)
 
     def _found(self, row: Any) -> Found[Any]:
         etag, version, schema_version, updated_at, *values = row
@@ -196,16 +200,26 @@ class Call:
                 registered=self._binding.schema_version,
             )
         statements = self._statements
-        try:
-            state = self._binding.codec.decode(statements.load_state(values))
-            when = statements.load_time(updated_at)
-        except CodecError as error:
-            raise self._corrupt(error) from None
-        except Exception:  # a column type's own code; its text may quote the value
-            raise self._corrupt(CodecError("$", "its column type can't read it")) from None
-        if self._binding.identify:
-            self._binding.identify(state, self._key)
+        state = self._state(values)
+        when = statements.load_time(updated_at)
         return Found(state, Etag(statements.load_etag(etag)), version, when)
+
+    def _state(self, values: list[Any]) -> Any:
+        """Return the state that a row holds, or raise ``CorruptState``."""
+        try:
+            state = self._binding.codec.decode(self._statements.load_state(values))
+            if self._binding.identify:
+                self._binding.identify(state, self._key)
+            return state
+        except CodecError as error:
+            failure = error
+        except Exception as error:  # a column type's own code; its text may quote the value
+            failure = CodecError("$", f"its column type raised {type(error).__name__}")
+        reason = (
+            f"the stored row can't be decoded: {failure}; its bytes are untouched: mend them, or "
+            "put with overwrite_corrupt=True"
+        )
+        raise self._error(CorruptState, reason, path=failure.path)
 
     def _raise_fault(self, outcome: Outcome, etag: Etag | None = None) -> None:
         fault = outcome.fault
@@ -241,13 +255,6 @@ class Call:
             kind, what = "stale", "another write came first"
         reason = f"{what}; nothing was written: get it, then decide"
         return self._error(Conflict, reason, kind=kind, expected=expect, actual=actual)
-
-    def _corrupt(self, error: CodecError) -> StorageError:
-        reason = (
-            f"the stored row can't be decoded: {error}; its bytes are untouched: mend them, or "
-            "put with overwrite_corrupt=True"
-        )
-        return self._error(CorruptState, reason, path=error.path)
 
     def _check_time(self, conflict: Conflict) -> None:
         if time.monotonic() >= self._deadline:

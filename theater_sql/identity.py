@@ -13,6 +13,8 @@ from theater_sql.errors import InvalidId, RegistrationError
 MAX_BYTES: Final = 512
 """The longest id or type name, in UTF-8 bytes: safe inside a PostgreSQL index entry."""
 
+MAX_PARTS: Final = 16
+
 
 def type_name(actor_type: ActorType[Any] | type[Any] | str) -> str:
     """Return the stable name of an actor type.
@@ -56,8 +58,9 @@ def _module_name(cls: type[Any]) -> str:
 def check_id(name: str, actor_id: ActorId) -> tuple[IdPart, ...]:
     """Return the parts of an id (one, or those of a tuple), or raise ``InvalidId``."""
     parts = actor_id if type(actor_id) is tuple else (actor_id,)
-    if not parts:
-        raise InvalidId(name, actor_id, "an actor id can't be the empty tuple; nothing was sent")
+    if not 1 <= len(parts) <= MAX_PARTS:
+        reason = f"a tuple is an actor id if it has 1 to {MAX_PARTS} parts; nothing was sent"
+        raise InvalidId(name, parts[:1], reason)
     checked = tuple([_checked_part(name, part) for part in parts])
     if sum(map(_size, checked)) > MAX_BYTES:
         raise InvalidId(

@@ -7,7 +7,7 @@ etag of each row it changed; nothing given means that the guard did not hold.
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -26,9 +26,10 @@ class Kind(enum.Enum):
     SWAP = "swap"
     DELETE = "delete"
 
-    @property
-    def writes(self) -> bool:
-        return self not in (Kind.READ, Kind.LOOK)
+    writes: bool
+
+    def __init__(self, name: str) -> None:
+        self.writes = name in ("create", "swap", "delete")
 
 
 class Parameter(NamedTuple):
@@ -51,8 +52,11 @@ class Statements:
         self._backend = backend
         self._wires = {c: backend.wire(c) for c in layout.table.columns}
         self._compiled: dict[Kind, Statement] = {}
-        self._state_wires = tuple(self._wires[c] for c in layout.state)
-        self._key_wires = tuple(self._wires[c] for c in layout.keys)
+        self.key = _binder([self._wires[c] for c in layout.keys])
+        """Makes the key's parameters of its values."""
+        self.state = _binder([self._wires[c] for c in layout.state])
+        """Makes the state's parameters of its column values."""
+        self._loads = [self._wires[c].load for c in layout.state]
         self._updated_at = self._wires[layout.table.c.updated_at]
         self._etag = self._wires[layout.table.c.etag]
 
@@ -63,18 +67,10 @@ class Statements:
             statement = self._compiled[kind] = build(kind)
         return statement
 
-    def key(self, values: Sequence[Any]) -> tuple[Any, ...]:
-        """Return the key's parameters."""
-        return _bind(self._key_wires, values)
-
-    def state(self, values: Sequence[Any]) -> tuple[Any, ...]:
-        """Return the state's parameters."""
-        return _bind(self._state_wires, values)
-
     def fills(self, fills: Sequence[Fill]) -> tuple[Any, ...]:
         """Return the parameters of the columns that Python fills, with a new value each."""
         filled = [fill for fill in fills if not fill.is_sql]
-        return _bind([self._wires[f.column] for f in filled], [f.source() for f in filled])
+        return tuple([_apply(self._wires[f.column].bind, f.source()) for f in filled])
 
     def etag(self, etag: Any) -> Any:
         """Return an etag as a parameter."""
@@ -90,16 +86,28 @@ class Statements:
 
     def load_state(self, values: Sequence[Any]) -> tuple[Any, ...]:
         """Return the state's column values from what the driver gave."""
-        pairs = zip(self._state_wires, values, strict=True)
-        return tuple([_apply(wire.load, value) for wire, value in pairs])
+        pairs = zip(self._loads, values, strict=True)
+        return tuple([_apply(load, value) for load, value in pairs])
 
 
 def _apply(function: Any, value: Any) -> Any:
     return value if function is None or value is None else function(value)
 
 
-def _bind(wires: Sequence[Wire], values: Sequence[Any]) -> tuple[Any, ...]:
-    return tuple([_apply(wire.bind, value) for wire, value in zip(wires, values, strict=True)])
+def _binder(wires: Sequence[Wire]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+    """Return a function that makes parameters of values, touching those that need it."""
+    binds = [(position, wire.bind) for position, wire in enumerate(wires) if wire.bind]
+    if not binds:
+        return tuple
+
+    def bind(values: Sequence[Any]) -> tuple[Any, ...]:
+        bound = list(values)
+        for position, function in binds:
+            if bound[position] is not None:
+                bound[position] = function(bound[position])
+        return tuple(bound)
+
+    return bind
 
 
 class _Builder:

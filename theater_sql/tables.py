@@ -21,6 +21,9 @@ TABLE_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,47}")
 BOOKKEEPING: Final = ("version", "etag", "created_at", "updated_at", "schema_version")
 RESERVED: Final = frozenset({*BOOKKEEPING, "actor_id", "metadata", "registry"})
 _MAX_NAME_BYTES: Final = 63
+# Room for a new version of a row on its own page. SQLAlchemy knows ``postgresql_with`` only
+# from 2.1 on; this gives the same DDL on 2.0, and in migrations as well.
+_FILL: Final[dict[str, Any]] = {"postgresql_using": "heap WITH (fillfactor = 90)"}
 
 
 class ActorRow:
@@ -89,7 +92,7 @@ def generic_layout(metadata: sa.MetaData, jsonb: bool) -> Layout:
             sa.Column("actor_id", TEXT_KEY, primary_key=True),
             sa.Column("state", Document(jsonb)),
             *bookkeeping(),
-            postgresql_with={"fillfactor": 90},
+            **_FILL,
         )
     return Layout(table, (table.c.actor_type, table.c.actor_id), (table.c.state,))
 
@@ -130,9 +133,7 @@ def derived_layout(
     for column in state:
         column.name = column.key = columns.get(column.name, column.name)
     _check_names([column.name for column in state], {column.name for column in keys})
-    table = sa.Table(
-        name, metadata, *keys, *state, *bookkeeping(), postgresql_with={"fillfactor": 90}
-    )
+    table = sa.Table(name, metadata, *keys, *state, *bookkeeping(), **_FILL)
     return Layout(table, tuple(keys), tuple(state))
 
 

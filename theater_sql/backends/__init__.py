@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import create_engine
 from sqlalchemy.engine import URL, Engine, make_url
 from sqlalchemy.exc import ArgumentError
-from sqlalchemy.pool import NullPool, StaticPool
+from sqlalchemy.pool import NullPool, SingletonThreadPool, StaticPool
 
 from theater_sql.backends.base import Backend
 from theater_sql.backends.postgresql import PostgreSQL
@@ -25,14 +25,18 @@ def normal_url(url: str | URL) -> URL:
         raise ConfigurationError(
             "not a database URL: write sqlite:///file.db or postgresql+psycopg://host/database"
         ) from None
-    if any("password" in key.lower() for key in parsed.query):
+    _check_query(parsed)
+    name, _, driver = parsed.drivername.partition("+")
+    _check_driver(name, driver or _DRIVERS.get(name, ""))
+    return parsed.set(drivername=f"{name}+{_DRIVERS[name]}")
+
+
+def _check_query(url: URL) -> None:
+    if any("password" in key.lower() for key in url.query):
         raise ConfigurationError(
             "a password in the URL's query part would be shown in logs: "
             "write it as user:password@host, or use PGPASSFILE"
         )
-    name, _, driver = parsed.drivername.partition("+")
-    _check_driver(name, driver or _DRIVERS.get(name, ""))
-    return parsed.set(drivername=f"{name}+{_DRIVERS[name]}")
 
 
 def _check_driver(name: str, driver: str) -> None:
@@ -75,6 +79,12 @@ def backend_for(engine: Engine, timeout: float) -> Backend:
             'create_engine("postgresql+psycopg://...")'
         )
     _check_driver(engine.dialect.name, engine.dialect.driver)
+    _check_query(engine.url)
+    if isinstance(engine.pool, SingletonThreadPool):
+        raise ConfigurationError(
+            "this engine has a database in memory for each thread: create it with "
+            'poolclass=StaticPool and connect_args={"check_same_thread": False}'
+        )
     make: Any = PostgreSQL if engine.dialect.name == "postgresql" else SQLite
     backend: Backend = make(engine, timeout)
     return backend

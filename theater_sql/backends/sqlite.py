@@ -186,7 +186,8 @@ class SQLiteSession:
     def __init__(self, connection: sqlite3.Connection, owner: Any) -> None:
         self._connection = connection
         self._owner = owner  # what keeps a shared connection open
-        connection.isolation_level = None
+        if owner is None:
+            connection.isolation_level = None
         connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA journal_mode = WAL").fetchone()

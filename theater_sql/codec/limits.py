@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import datetime, time
+from decimal import Decimal
 from typing import Any, Final
 
 MAX_DEPTH: Final = 100
@@ -67,6 +68,8 @@ def check_tree(value: Any, path: str = "$", depth: int = 0) -> None:
             check_tree(item, f"{path}[{index}]", depth + 1)
     elif kind is float:
         check_finite(path, value)
+    elif kind is Decimal and not value.is_finite():
+        raise CodecError(path, "NaN or infinity")
     elif kind is datetime:
         check_aware(path, value)
     elif kind is time and value.tzinfo is not None:

@@ -32,13 +32,13 @@ class PlainCodec:
     def encode(self, state: Any) -> str:
         """Return the JSON text of a state, or raise ``CodecError`` naming the path."""
         try:
-            text = msgspec.json.encode(_tagged(state, "$", 0)).decode()
+            data = msgspec.json.encode(_tagged(state, "$", 0))
         except (UnicodeEncodeError, ValueError) as error:
             if isinstance(error, CodecError):
                 raise
             raise CodecError("$", "text with a lone surrogate, or a number too long") from None
-        check_size("$", len(text))
-        return text
+        check_size("$", len(data))
+        return data.decode()
 
     def decode(self, text: str) -> Any:
         """Return the state whose JSON text this is, or raise ``CodecError``."""
@@ -129,6 +129,12 @@ def _encode_decimal(value: Decimal, path: str) -> str:
     return str(value)
 
 
+def _list(body: Any) -> list[Any]:
+    if type(body) is not list:
+        raise ValueError
+    return body
+
+
 _CONTAINERS: Final = frozenset({tuple, set, frozenset})
 _ENCODERS: Final[dict[type, Callable[[Any, str], Any]]] = {
     bytes: lambda value, _: base64.b64encode(value).decode(),
@@ -140,9 +146,9 @@ _ENCODERS: Final[dict[type, Callable[[Any, str], Any]]] = {
     UUID: lambda value, _: str(value),
 }
 _DECODERS: Final[dict[str, Callable[[Any], Any]]] = {
-    "$tuple": tuple,
-    "$set": set,
-    "$frozenset": frozenset,
+    "$tuple": lambda body: tuple(_list(body)),
+    "$set": lambda body: set(_list(body)),
+    "$frozenset": lambda body: frozenset(_list(body)),
     "$bytes": lambda body: base64.b64decode(body, validate=True),
     "$datetime": datetime.fromisoformat,
     "$date": date.fromisoformat,

@@ -146,7 +146,7 @@ class PydanticShape:
         if type(state) is not self._model:
             raise _wrong_class(self._model, state)
         try:
-            dumped = state.model_dump(mode="json", include=self._dumped)
+            dumped = state.model_dump(mode="json", include=self._dumped, warnings=False)
         except (ValueError, TypeError, RecursionError):
             raise CodecError("$", "the model can't be dumped as JSON") from None
         return tuple(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, time
+from decimal import Decimal
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -33,6 +34,14 @@ _SCALARS: Final = (
     inspect.TimeType,
     inspect.UUIDType,
 )
+_LOOSE: Final = (
+    inspect.AnyType,
+    inspect.DateTimeType,
+    inspect.DecimalType,
+    inspect.FloatType,
+    inspect.TimeType,
+)
+"""Types with values that JSON takes and does not give back."""
 _REFUSED: Final = (inspect.CustomType, inspect.RawType, inspect.ExtType)
 
 
@@ -123,8 +132,7 @@ class TypedCodec:
         parts = [part for _, part in _walk(info, name)]
         self._encoder = msgspec.json.Encoder(order="deterministic")
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(type_)
-        loose = (inspect.AnyType, inspect.FloatType, inspect.DateTimeType, inspect.TimeType)
-        self._walks = _is_recursive(info) or any(isinstance(part, loose) for part in parts)
+        self._walks = _is_recursive(info) or any(isinstance(part, _LOOSE) for part in parts)
         self._compares = any(isinstance(part, inspect.AnyType) for part in parts)
         self._encodes_twice = any(isinstance(part, _OBJECTS) for part in parts)
 
@@ -132,11 +140,11 @@ class TypedCodec:
         """Return the JSON text, after it was decoded and found to be the same state again."""
         try:
             if self._walks:
-                check_tree(msgspec.to_builtins(state, builtin_types=(datetime, time)))
+                check_tree(msgspec.to_builtins(state, builtin_types=(datetime, time, Decimal)))
             data = self._encoder.encode(state)
             check_size("$", len(data))
             back = self._decoder.decode(data)
-            if self._compares and back != state:
+            if (self._compares or type(back) is not type(state)) and back != state:
                 raise CodecError("$", "a value that JSON would change")
             if self._encodes_twice and self._encoder.encode(back) != data:
                 raise CodecError("$", "a field that its type does not have")
@@ -171,13 +179,13 @@ class PydanticCodec:
         if type(state) is not self._model:
             raise CodecError("$", f"expected {self._model.__name__}, got {type(state).__name__}")
         try:
-            check_tree(state.model_dump())
-            text = str(state.model_dump_json(by_alias=True))
+            check_tree(state.model_dump(warnings=False))
+            text = str(state.model_dump_json(by_alias=True, warnings=False))
         except (ValueError, TypeError, RecursionError) as error:
             if isinstance(error, CodecError):
                 raise
             raise CodecError("$", "the model can't be dumped as JSON") from None
-        check_size("$", len(text))
+        check_size("$", len(text.encode()))
         if self.decode(text) != state:
             raise CodecError("$", "the model's JSON does not validate to an equal model")
         return text

@@ -57,26 +57,23 @@ class Lanes:
         self._patient = Lane("theater_sql patient", backend, writes, patient=True)
         self._reading = Lane("theater_sql read", backend, reads)
         self._watchdog = threading.Thread(target=self._watch, name="theater_sql watch", daemon=True)
+        self._turns: dict[asyncio.AbstractEventLoop, list[Operation]] = {}
         self._started = False
 
-    def _submit(self, operation: Operation) -> bool:
-        """Queue an operation; tell whether it was taken in."""
+    def _submit(self, operations: list[Operation]) -> None:
+        """Queue operations; on closed lanes settle them so, at once."""
         try:
             if not self._started:
                 self._start()
-            self._queue(operation).put(operation)
+            self._writes.put(op for op in operations if op.kind.writes)
+            self._reads.put(op for op in operations if not op.kind.writes)
         except QueueClosed:
-            return False
-        return True
-
-    def _queue(self, operation: Operation) -> Queue:
-        return self._writes if operation.kind.writes else self._reads
+            self._writes.settle_early(operations, _CLOSED)
 
     def run(self, operation: Operation) -> Outcome:
         """Queue an operation and block until its outcome is there."""
         operation.expect_wait()
-        if not self._submit(operation):
-            return _CLOSED
+        self._submit([operation])
         try:
             return operation.wait()
         except BaseException:  # KeyboardInterrupt: nobody waits any more
@@ -88,17 +85,27 @@ class Lanes:
 
         Cancelled before a lane took it, it is certainly not sent.
         """
-        operation.future = asyncio.get_running_loop().create_future()
-        if not self._submit(operation):
-            return _CLOSED
+        loop = asyncio.get_running_loop()
+        operation.future = loop.create_future()
+        # What the coroutines of one turn of the loop ask for is queued together, behind
+        # them: else a lane would start with the first alone.
+        turn = self._turns.get(loop)
+        if turn is None:
+            turn = self._turns[loop] = []
+            loop.call_soon(self._end_turn, loop)
+        turn.append(operation)
         try:
             return await operation.future
         except asyncio.CancelledError:
             self._withdraw(operation)
             raise
 
+    def _end_turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._submit(self._turns.pop(loop))
+
     def _withdraw(self, operation: Operation) -> None:
-        self._queue(operation).withdraw(operation, Outcome(None))
+        queue = self._writes if operation.kind.writes else self._reads
+        queue.withdraw(operation, Outcome(None))
 
     def _start(self) -> None:
         with self._lock:

@@ -28,8 +28,9 @@ class Outcome(NamedTuple):
 
 
 class Place(enum.Enum):
-    """Where an operation is: behind another of its actor, ready for a lane, or in one."""
+    """Where an operation is: not queued yet, behind another of its actor, ready, or in a lane."""
 
+    OUTSIDE = "outside"
     BEHIND = "behind"
     READY = "ready"
     TAKEN = "taken"
@@ -74,7 +75,7 @@ class Operation:
         self.actor = (layout, self.key) if kind.writes else None
         self.token: UUID | None = None if token is None else row[token]
         self.size = sum([len(value) for value in row if type(value) in (str, bytes)])
-        self.place = Place.READY
+        self.place = Place.OUTSIDE
         self.patient = False
         self.doubtful = False
         self.fault: Fault | None = None

@@ -35,21 +35,26 @@ class Queue:
         self._earliest = float("inf")
         self._closed = False
 
-    def put(self, operation: Operation) -> None:
-        """Append an operation; one whose actor is busy waits behind it."""
+    def put(self, operations: Iterable[Operation]) -> None:
+        """Append operations; one whose actor is busy waits behind it."""
         with self._lock:
             if self._closed:
                 raise QueueClosed
-            self._earliest = min(self._earliest, operation.deadline)
-            actor = operation.actor
-            if actor is not None:
-                behind = self._busy.get(actor)
-                if behind is not None:
-                    operation.place = Place.BEHIND
-                    behind.append(operation)
-                    return
-                self._busy[actor] = deque()
-            self._ready(operation)
+            for operation in operations:
+                if operation.outcome is None:
+                    self._put(operation)
+
+    def _put(self, operation: Operation) -> None:
+        self._earliest = min(self._earliest, operation.deadline)
+        actor = operation.actor
+        if actor is not None:
+            behind = self._busy.get(actor)
+            if behind is not None:
+                operation.place = Place.BEHIND
+                behind.append(operation)
+                return
+            self._busy[actor] = deque()
+        self._ready(operation)
 
     def put_back(self, operations: Iterable[Operation], *, patient: bool | None = None) -> None:
         """Return operations that were taken, in front; their actors stay busy.
@@ -183,10 +188,14 @@ class Queue:
         return [operation for group in (*ready, *self._busy.values()) for operation in group]
 
     def settle_early(self, operations: Iterable[Operation], outcome: Outcome) -> None:
-        """Settle operations that a lane still holds: their actors stay busy until it is done."""
+        """Settle operations that are not queued, or that a lane still holds.
+
+        The actors of the latter stay busy until the lane is done with them.
+        """
+        places = (Place.OUTSIDE, Place.TAKEN)
         with self._lock:
-            held = [operation for operation in operations if operation.place is Place.TAKEN]
-            told = [operation for operation in held if operation.settle(outcome)]
+            free = [operation for operation in operations if operation.place in places]
+            told = [operation for operation in free if operation.settle(outcome)]
         deliver(told)
 
     def close(self) -> None:
