@@ -203,10 +203,9 @@ class PostgreSQLSession:
 
     def kill(self) -> None:
         """Shut the socket down: nothing else ends a call to a server that does not answer."""
-        with suppress(Exception):  # a connection that is gone already was the aim
-            link = socket.socket(fileno=os.dup(self._connection.fileno()))
+        # A connection that is gone already was the aim.
+        with suppress(Exception), socket.socket(fileno=os.dup(self._connection.fileno())) as link:
             link.shutdown(socket.SHUT_RDWR)
-            link.close()
 
     def close(self) -> None:
         """Close the connection."""

@@ -74,6 +74,8 @@ def classify(error: BaseException, phase: Phase) -> Fault:
         reason = f"PostgreSQL refused the statement (SQLSTATE {state}); {_NOTHING}"
         return Fault(Action.RAISE, Unavailable, reason, error, of_row=True)
     action, kind, reason = entry
+    if action is Action.BLOCKED and phase is Phase.READ:
+        action = Action.RETRY  # a read waits for a table, not for a row: none to set aside
     return Fault(action, kind, f"{reason} (SQLSTATE {state})", error)
 
 

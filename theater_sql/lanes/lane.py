@@ -193,12 +193,13 @@ class Lane:
     def _too_late(self, operation: Operation, *, sent: bool = False) -> Outcome:
         last = operation.fault or self._fault
         why = last.reason if last else "the database did not answer in time"
-        if operation.kind.writes and (sent or operation.doubtful):
+        doubtful = operation.kind.writes and (sent or operation.doubtful)
+        if doubtful:
             fault = Fault(Action.RAISE, OutcomeUnknown, f"not answered in time ({why})")
         else:
             fault = Fault(Action.RAISE, Unavailable, f"not served in time ({why})")
         cause = last.cause if last else None
-        return Outcome(None, fault._replace(cause=cause), operation.doubtful or sent)
+        return Outcome(None, fault._replace(cause=cause), doubtful)
 
 
 def _phase(operation: Operation) -> Phase:
