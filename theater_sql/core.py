@@ -45,7 +45,7 @@ class Core:
         if not (timeout > 0 and writers > 0 and max_batch_rows > 0 and max_batch_bytes > 0):
             raise ConfigurationError("timeout, writers and the batch bounds are above zero")
         self._url = url
-        self._engine = url if not isinstance(url, (str, URL)) else engine_for(url)
+        self._engine = url if not isinstance(url, (str, URL)) else engine_for(url, timeout=timeout)
         self._backend = backend_for(self._engine, timeout)
         self._actors = actors
         self._timeout = timeout

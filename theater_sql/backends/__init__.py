@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Any
 
 from sqlalchemy import create_engine
@@ -42,16 +43,22 @@ def _check_query(url: URL) -> None:
 def _check_driver(name: str, driver: str) -> None:
     if _DRIVERS.get(name) != driver:
         raise ConfigurationError(
-            f"{name}+{driver} is not supported: write postgresql+psycopg://... (it serves asyncio "
-            "callers as well) or sqlite:///..."
+            f"{name}{driver and '+'}{driver} is not supported: write sqlite:///... or "
+            "postgresql+psycopg://..., which serves asyncio callers as well"
         )
 
 
-def engine_for(url: str | URL, *, create: bool = False) -> Engine:
-    """Return an engine without a pool; SQLite creates a missing file only if ``create``."""
+def engine_for(url: str | URL, *, create: bool = False, timeout: float = 10.0) -> Engine:
+    """Return an engine without a pool; SQLite creates a missing file only if ``create``.
+
+    ``timeout`` bounds a connection attempt where the URL does not; the driver takes whole
+    seconds, two at least.
+    """
     parsed = normal_url(url)
     if parsed.get_backend_name() == "sqlite" and not create:
         parsed = existing_file_url(parsed)
+    if parsed.get_backend_name() == "postgresql" and "connect_timeout" not in parsed.query:
+        parsed = parsed.update_query_dict({"connect_timeout": str(max(2, ceil(timeout)))})
     try:
         if _in_memory(parsed):
             return create_engine(

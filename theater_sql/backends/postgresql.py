@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from operator import itemgetter
@@ -81,6 +82,8 @@ class PostgreSQL:
     def __init__(self, engine: Engine, timeout: float) -> None:
         self.dialect = engine.dialect
         self._pool = engine.pool.recreate()
+        self._opening = threading.local()
+        sa.event.listen(self._pool, "connect", self._watch, insert=True)
         self._timeout = timeout
         make_dialect: Any = type(engine.dialect)
         self._compiler = make_dialect(paramstyle="format")
@@ -95,7 +98,18 @@ class PostgreSQL:
             "lock_timeout": _milliseconds(lock_timeout),
             "statement_timeout": _milliseconds(self._timeout),
         }
-        return PostgreSQLSession(raw_connection(self._pool), settings)
+        try:
+            return PostgreSQLSession(raw_connection(self._pool), settings)
+        finally:
+            watch = self._opening.__dict__.pop("watch", None)
+            if watch is not None:
+                watch.cancel()
+
+    def _watch(self, connection: Any, record: object) -> None:
+        """Bound what is asked of a new connection before any lane can see it."""
+        self._opening.watch = watch = threading.Timer(self._timeout, _shut_down, [connection])
+        watch.daemon = True
+        watch.start()
 
     def insert(self, table: sa.Table) -> postgresql.Insert:
         """Return PostgreSQL's INSERT."""
@@ -203,13 +217,17 @@ class PostgreSQLSession:
 
     def kill(self) -> None:
         """Shut the socket down: nothing else ends a call to a server that does not answer."""
-        # A connection that is gone already was the aim.
-        with suppress(Exception), socket.socket(fileno=os.dup(self._connection.fileno())) as link:
-            link.shutdown(socket.SHUT_RDWR)
+        _shut_down(self._connection)
 
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
+
+
+def _shut_down(connection: Any) -> None:
+    # A connection that is gone already was the aim.
+    with suppress(Exception), socket.socket(fileno=os.dup(connection.fileno())) as link:
+        link.shutdown(socket.SHUT_RDWR)
 
 
 def _single(cursor: Any, statement: Statement, row: tuple[Any, ...]) -> Answer:

@@ -25,6 +25,9 @@ LOCK_TIMEOUT: Final = 0.1
 _DIVIDED_LOCK_TIMEOUT: Final = 0.01
 """The same for the parts: a few of these in a row still let the neighbours go in time."""
 _PATIENT_LOCK_TIMEOUT: Final = 1.0
+"""The same for an operation that waits alone; several share it."""
+_MARGIN: Final = 0.2
+"""How long before its deadline an operation is not sent to wait for a lock any more."""
 _FIRST_PAUSE: Final = 0.01
 _LONGEST_PAUSE: Final = 0.5
 
@@ -36,7 +39,7 @@ class Lane:
         self._backend = backend
         self._queue = queue
         self._patient = patient
-        self._lock_timeout = _PATIENT_LOCK_TIMEOUT if patient else LOCK_TIMEOUT
+        self._lock_timeout = LOCK_TIMEOUT
         self._session: Session | None = None
         self._in_flight: tuple[Operation, ...] = ()
         self._failures = 0
@@ -50,9 +53,26 @@ class Lane:
                 self._pause()
                 continue
             batch = self._queue.take(self._patient)
-            if batch:
+            if batch and self._patient:
+                self._wait_for_lock(session, batch)
+            elif batch:
                 self._serve(session, batch)
         self._drop_session()
+
+    def _wait_for_lock(self, session: Session, batch: Sequence[Operation]) -> None:
+        """Serve one operation, waiting for its row as long as its deadline and the others let.
+
+        All that wait have a turn within about a second. The lock gives way before the
+        deadline does: what is cut off in flight is in doubt.
+        """
+        left = batch[0].deadline - time.monotonic() - _MARGIN
+        if left <= 0:
+            self._queue.put_back(batch, patient=True)
+            time.sleep(_MARGIN / 10)
+            return
+        turn = max(_DIVIDED_LOCK_TIMEOUT, _PATIENT_LOCK_TIMEOUT / (1 + self._queue.patient))
+        self._set_lock_timeout(session, min(left, turn))
+        self._serve(session, batch)
 
     def _serve(self, session: Session, batch: Sequence[Operation]) -> None:
         self._in_flight = tuple(batch)
@@ -71,7 +91,8 @@ class Lane:
         """Return the session, opening one if needed; ``None`` if that failed for now."""
         if self._session is None:
             try:
-                self._session = self._backend.connect(self._lock_timeout)
+                self._session = self._backend.connect(LOCK_TIMEOUT)
+                self._lock_timeout = LOCK_TIMEOUT
             except Exception as error:
                 self._fault = self._backend.classify(error, Phase.CONNECT)
                 self._report(self._fault)
@@ -134,15 +155,17 @@ class Lane:
         if len(batch) == 1:
             self._queue.put_back(batch, patient=True)
             return
+        before = self._lock_timeout
         self._set_lock_timeout(session, _DIVIDED_LOCK_TIMEOUT)
         self._divide(session, batch)
-        self._set_lock_timeout(session, self._lock_timeout)
+        self._set_lock_timeout(session, before)
 
     def _set_lock_timeout(self, session: Session, seconds: float) -> None:
-        if self._session is not session:
+        if self._session is not session or self._lock_timeout == seconds:
             return
         try:
             session.set_lock_timeout(seconds)
+            self._lock_timeout = seconds
         except Exception as error:
             log.warning("the connection broke: %s", type(error).__name__)
             self._drop_session()

@@ -45,12 +45,12 @@ class Queue:
                     self._put(operation)
 
     def _put(self, operation: Operation) -> None:
-        self._earliest = min(self._earliest, operation.deadline)
         actor = operation.actor
         if actor is not None:
             behind = self._busy.get(actor)
             if behind is not None:
                 operation.place = Place.BEHIND
+                self._earliest = min(self._earliest, operation.deadline)
                 behind.append(operation)
                 return
             self._busy[actor] = deque()
@@ -74,6 +74,7 @@ class Queue:
 
     def _ready(self, operation: Operation, *, front: bool = False) -> None:
         operation.place = Place.READY
+        self._earliest = min(self._earliest, operation.deadline)
         group = self._groups[operation.patient].setdefault(
             (operation.statements, operation.kind), deque()
         )
@@ -82,6 +83,12 @@ class Queue:
         else:
             group.append(operation)
         self._changed[operation.patient].notify()
+
+    @property
+    def patient(self) -> int:
+        """How many operations wait for rows that somebody holds."""
+        with self._lock:
+            return sum(len(waiting) for waiting in self._groups[True].values())
 
     def wait(self, patient: bool) -> bool:
         """Block until something is ready; return False once closed and nothing is left."""

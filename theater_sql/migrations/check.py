@@ -1,0 +1,120 @@
+"""``differences``: where the tables of a database are not what a registry needs, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy.engine import Dialect, Engine
+
+from theater_sql.migrations.connections import connected
+from theater_sql.registry import ActorRegistry
+
+_MEND: Final = "run the migrations, or make one first (alembic revision --autogenerate)"
+Place = tuple[str | None, str]
+"""Schema and name of a table."""
+
+
+def differences(engine: Engine, registry: ActorRegistry) -> list[str]:
+    """Say what is missing or different in the tables that a registry's actors are stored in.
+
+    What else is in the database does not matter, save a column that would refuse new rows.
+
+    Raises:
+        Unavailable: the database can't be reached, or its file is missing.
+    """
+    tables = [registry.generic.table, registry.routes]
+    tables += [binding.layout.table for binding in registry]
+    with connected(engine) as connection:
+        place = _placing(engine, connection.dialect.default_schema_name)
+        wanted = {place(table.schema, table.name) for table in tables}
+        metadata = _placed({table.metadata: None for table in tables}, place)
+        context = MigrationContext.configure(connection, opts=_options(wanted))
+        found = compare_metadata(context, metadata)
+    return [line for one in _flat(found) for line in _words(one, engine.dialect)]
+
+
+def _placing(engine: Engine, default: str | None) -> Callable[[str | None, str], Place]:
+    """Return what gives a table's place as Alembic sees it: no schema for the default one."""
+    translation = engine.get_execution_options().get("schema_translate_map") or {}
+
+    def place(schema: str | None, name: str) -> Place:
+        schema = translation.get(schema, schema)
+        return (None if schema == default else schema), name
+
+    return place
+
+
+def _placed(
+    metadatas: dict[sa.MetaData, None], place: Callable[[str | None, str], Place]
+) -> sa.MetaData:
+    """Copy the tables to where the engine looks for them; foreign keys need all of them."""
+    placed = sa.MetaData()
+    seen = set()
+    for table in (table for metadata in metadatas for table in metadata.tables.values()):
+        at = place(table.schema, table.name)
+        if at not in seen:
+            seen.add(at)
+            schema: Any = at[0]  # None is right, though its annotation says otherwise
+            table.to_metadata(
+                placed,
+                schema=schema,
+                referred_schema_fn=lambda _table, _to, _key, schema: place(schema, "")[0],
+            )
+    return placed
+
+
+def _options(wanted: set[Place]) -> dict[str, Any]:
+    schemas = {schema for schema, _ in wanted}
+
+    def include_name(name: str | None, kind: str, parents: Any) -> bool:
+        if kind == "schema":
+            return name in schemas
+        return kind != "table" or (parents["schema_name"], name) in wanted
+
+    def include_object(item: Any, name: str, kind: str, *_: object) -> bool:
+        return kind != "table" or (item.schema, name) in wanted
+
+    return {
+        "include_name": include_name,
+        "include_object": include_object,
+        "include_schemas": schemas != {None},
+    }
+
+
+def _flat(found: list[Any]) -> Iterator[tuple[Any, ...]]:
+    """Yield each difference: Alembic groups those of one column in a list."""
+    for one in found:
+        yield from one if isinstance(one, list) else [one]
+
+
+def _words(difference: tuple[Any, ...], dialect: Dialect) -> Iterator[str]:
+    match difference:
+        case "add_table", table:
+            yield f"table {table.fullname} is missing: {_MEND}"
+        case "add_column", _, table, column:
+            yield f"column {table}.{column.name} is missing: {_MEND}"
+        case "remove_column", _, table, column if _refuses_rows(column):
+            yield (
+                f"column {table}.{column.name} is NOT NULL without a default, and no model "
+                "fills it: drop it or give it a default, by a migration"
+            )
+        case "modify_type", _, table, column, _, is_, wanted:
+            there, here = is_.compile(dialect), wanted.compile(dialect)
+            yield f"column {table}.{column} is {there}, its model says {here}: {_MEND}"
+        case "modify_nullable", _, table, column, _, is_, _:
+            there, here = ("allows NULL", "does not") if is_ else ("is NOT NULL", "allows NULL")
+            yield f"column {table}.{column} {there}, its model {here}: {_MEND}"
+        case "add_index", index:
+            yield f"index {index.name} of table {index.table.name} is missing: {_MEND}"
+        case "add_constraint", constraint:
+            columns = ", ".join(column.name for column in constraint.columns)
+            yield f"table {constraint.table.name} has no constraint on {columns}: {_MEND}"
+
+
+def _refuses_rows(column: sa.Column[Any]) -> bool:
+    filled = column.server_default or column.identity or column.computed
+    return not column.nullable and filled is None
