@@ -19,6 +19,8 @@ from theater_sql.lanes.operation import Operation, Outcome, Place
 from theater_sql.lanes.queue import Queue
 
 log = logging.getLogger("theater_sql.lanes")
+# Without it the last-resort handler would print to the application's stderr.
+log.addHandler(logging.NullHandler())
 
 LOCK_TIMEOUT: Final = 0.1
 """Seconds a batch waits for a row that somebody holds, before it is divided."""
