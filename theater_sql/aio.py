@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar, overload
 
 from sqlalchemy.engine import URL, Engine
 
@@ -18,6 +18,8 @@ from theater_sql.contract import (
     Found,
     NotPresent,
     S,
+    TypedActor,
+    UntypedActor,
 )
 from theater_sql.core import Core, HandleSteps
 from theater_sql.lanes import Lanes
@@ -58,9 +60,19 @@ class AsyncSQLStorage(AsyncStorage):
     def __init__(self, url: str | URL | Engine, actors: ActorRegistry, **options: Any) -> None:
         self._core = Core(url, actors, **options)
 
+    @overload
     async def get(
-        self, actor_type: ActorTypeLike[S], actor_id: ActorId, *, timeout: float | None = None
-    ) -> Found[S] | NotPresent:
+        self, actor_type: TypedActor[S], actor_id: ActorId, *, timeout: float | None = None
+    ) -> Found[S] | NotPresent: ...
+
+    @overload
+    async def get(
+        self, actor_type: UntypedActor, actor_id: ActorId, *, timeout: float | None = None
+    ) -> Found[Any] | NotPresent: ...
+
+    async def get(
+        self, actor_type: ActorTypeLike[Any], actor_id: ActorId, *, timeout: float | None = None
+    ) -> Found[Any] | NotPresent:
         """See ``SQLStorage.get``."""
         return await adrive(self._core.lanes, self._core.get(actor_type, actor_id, timeout))
 
@@ -93,9 +105,19 @@ class AsyncSQLStorage(AsyncStorage):
         steps = self._core.delete(actor_type, actor_id, expect, timeout)
         await adrive(self._core.lanes, steps)
 
+    @overload
     def handle(
-        self, actor_type: ActorTypeLike[S], actor_id: ActorId, *, timeout: float | None = None
-    ) -> AsyncHandle[S]:
+        self, actor_type: TypedActor[S], actor_id: ActorId, *, timeout: float | None = None
+    ) -> AsyncHandle[S]: ...
+
+    @overload
+    def handle(
+        self, actor_type: UntypedActor, actor_id: ActorId, *, timeout: float | None = None
+    ) -> AsyncHandle[Any]: ...
+
+    def handle(
+        self, actor_type: ActorTypeLike[Any], actor_id: ActorId, *, timeout: float | None = None
+    ) -> AsyncHandle[Any]:
         """See ``SQLStorage.handle``."""
         return AsyncHandle(self._core.lanes, HandleSteps(self._core, actor_type, actor_id, timeout))
 

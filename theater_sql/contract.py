@@ -59,7 +59,11 @@ class Stateful(Generic[S]):
     """Base of classes that say by their type argument which state they have."""
 
 
-ActorTypeLike: TypeAlias = ActorType[S] | type[Stateful[S]] | type[Any] | str
+TypedActor: TypeAlias = ActorType[S] | type[Stateful[S]]
+"""An actor type that tells a type checker its state type."""
+UntypedActor: TypeAlias = type[Any] | str
+"""An actor type that does not."""
+ActorTypeLike: TypeAlias = TypedActor[S] | UntypedActor
 """An actor type, by registration, by class or by stable name."""
 
 

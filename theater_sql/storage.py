@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar, overload
 
 from sqlalchemy.engine import URL, Engine
 
@@ -18,6 +18,8 @@ from theater_sql.contract import (
     NotPresent,
     S,
     Storage,
+    TypedActor,
+    UntypedActor,
 )
 from theater_sql.core import Core, HandleSteps
 from theater_sql.lanes import Lanes
@@ -70,13 +72,19 @@ class SQLStorage(Storage):
     def __init__(self, url: str | URL | Engine, actors: ActorRegistry, **options: Any) -> None:
         self._core = Core(url, actors, **options)
 
+    @overload
     def get(
-        self,
-        actor_type: ActorTypeLike[S],
-        actor_id: ActorId,
-        *,
-        timeout: float | None = None,
-    ) -> Found[S] | NotPresent:
+        self, actor_type: TypedActor[S], actor_id: ActorId, *, timeout: float | None = None
+    ) -> Found[S] | NotPresent: ...
+
+    @overload
+    def get(
+        self, actor_type: UntypedActor, actor_id: ActorId, *, timeout: float | None = None
+    ) -> Found[Any] | NotPresent: ...
+
+    def get(
+        self, actor_type: ActorTypeLike[Any], actor_id: ActorId, *, timeout: float | None = None
+    ) -> Found[Any] | NotPresent:
         """Return the stored state, or ``NOT_PRESENT``.
 
         Raises:
@@ -129,9 +137,19 @@ class SQLStorage(Storage):
         """
         drive(self._core.lanes, self._core.delete(actor_type, actor_id, expect, timeout))
 
+    @overload
     def handle(
-        self, actor_type: ActorTypeLike[S], actor_id: ActorId, *, timeout: float | None = None
-    ) -> Handle[S]:
+        self, actor_type: TypedActor[S], actor_id: ActorId, *, timeout: float | None = None
+    ) -> Handle[S]: ...
+
+    @overload
+    def handle(
+        self, actor_type: UntypedActor, actor_id: ActorId, *, timeout: float | None = None
+    ) -> Handle[Any]: ...
+
+    def handle(
+        self, actor_type: ActorTypeLike[Any], actor_id: ActorId, *, timeout: float | None = None
+    ) -> Handle[Any]:
         """Return one actor's handle."""
         return Handle(self._core.lanes, HandleSteps(self._core, actor_type, actor_id, timeout))
 
