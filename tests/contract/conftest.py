@@ -1,0 +1,71 @@
+"""Both doors on both databases, and the kinds of storage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.pool import NullPool
+
+from tests import postgres
+from tests.contract.doors import DOORS, Door, MakeDoor
+from tests.contract.kinds import ACTORS, KINDS, Kind
+
+_numbers = count(1)
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def shared_url(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """A database for the tests that only need an actor id of their own."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path_factory.mktemp('contract') / 'theater.db'}"
+        return
+    server: postgres.Server = request.getfixturevalue("postgres_server")
+    name = f"contract_{tmp_path_factory.getbasetemp().name.replace('-', '_')}"
+    with psycopg.connect(
+        server.url(server.maintenance_dbname).replace("+psycopg", ""), autocommit=True
+    ) as connection:
+        connection.execute(f'DROP DATABASE IF EXISTS "{name}"')
+        connection.execute(f'CREATE DATABASE "{name}"')
+        yield server.url(name)
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(scope="session")
+def shared_engine(shared_url: str) -> Iterator[sa.Engine]:
+    """The shared database with its tables, for looking at rows and breaking them."""
+    engine = sa.create_engine(shared_url, poolclass=NullPool)
+    ACTORS.metadata.create_all(engine)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture(scope="session", params=DOORS)
+def shared_door(
+    request: pytest.FixtureRequest, shared_url: str, shared_engine: sa.Engine
+) -> Iterator[Door]:
+    """A storage on the shared database."""
+    with DOORS[request.param](shared_url, ACTORS) as door:
+        yield door
+
+
+@pytest.fixture(params=DOORS)
+def make_door(request: pytest.FixtureRequest) -> MakeDoor:
+    """What opens a storage, by one door and then by the other."""
+    return DOORS[request.param]
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> Kind:
+    return KINDS[request.param]
+
+
+@pytest.fixture
+def actor_id() -> str:
+    """An id that no other test has."""
+    return f"actor-{next(_numbers)}"

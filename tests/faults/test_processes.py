@@ -1,0 +1,182 @@
+"""Processes that end without closing, and processes that fork."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.faults.support import (
+    ACTORS,
+    BOX,
+    Count,
+    bounded,
+    direct,
+    eventually,
+    found,
+    no_writer,
+    scalar,
+)
+from theater_sql import NOT_PRESENT, SQLStorage, StorageClosed
+
+EXITS = """
+import asyncio, sys, threading
+from tests.faults.support import ACTORS, BOX, Count
+from theater_sql import AsyncSQLStorage, SQLStorage
+
+storage = SQLStorage(sys.argv[1], ACTORS)
+storage.put(BOX, "acked", Count())
+# Nobody waits for these: daemon threads, which end with the interpreter.
+for n in range(30):
+    call = lambda n=n: storage.put(BOX, str(n), Count())
+    threading.Thread(target=call, daemon=True).start()
+
+async def leave():
+    other = AsyncSQLStorage(sys.argv[1], ACTORS)
+    await asyncio.gather(*[other.put(BOX, f"a{n}", Count()) for n in range(30)])
+
+asyncio.run(leave())
+"""
+
+UNREACHABLE = """
+import sys
+from tests.faults.support import ACTORS, BOX, Count
+from theater_sql import SQLStorage, Unavailable
+
+storage = SQLStorage("postgresql+psycopg://nobody@127.0.0.1:1/none", ACTORS, timeout=0.3)
+try:
+    storage.put(BOX, "a", Count())
+except Unavailable:
+    print("unavailable")
+"""
+
+
+def test_an_interpreter_that_ends_without_close(db: str) -> None:
+    start = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", EXITS, db], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert time.monotonic() - start < 20
+    assert "Traceback" not in done.stderr
+    with direct(db) as other:
+        for actor_id in ("acked", *[f"a{n}" for n in range(30)]):
+            assert found(other, actor_id).version == 1
+
+
+def test_an_interpreter_that_ends_while_the_server_is_away() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", UNREACHABLE], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "unavailable"), done.stderr
+
+
+def in_child(action: Callable[[], object]) -> int:
+    """Fork, run the action in the child, and return the child's exit status."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            action()
+            status = 0
+        finally:
+            os._exit(status)
+    end = time.monotonic() + 15
+    while time.monotonic() < end:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.02)
+    os.kill(child, 9)
+    os.waitpid(child, 0)
+    return -9
+
+
+def sessions(url: str) -> set[int]:
+    sql = (
+        "SELECT coalesce(array_agg(pid), '{}') FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    return set(scalar(url, sql))
+
+
+def test_a_forked_child_uses_the_storage_and_leaves_the_parents_connections(db: str) -> None:
+    postgres = db.startswith("postgresql")
+    with SQLStorage(db, ACTORS) as storage:
+        storage.put(BOX, "parent", Count(1))
+        eventually(lambda: storage._core.lanes._started)
+        before = sessions(db) if postgres else set()
+
+        def child() -> None:
+            storage.put(BOX, "child", Count(2))
+            assert found(storage, "parent").state == Count(1)
+            storage.close()
+            try:
+                storage.get(BOX, "child")
+            except StorageClosed:
+                return
+            raise AssertionError("a closed storage served the child")
+
+        for _ in range(3):
+            assert in_child(child) == 0
+        assert in_child(lambda: storage.close()) == 0  # that never used it
+        storage.put(BOX, "parent", Count(3))
+        assert found(storage, "parent").version == 2
+        assert found(storage, "child").version == 3
+        if postgres:
+            assert before <= sessions(db)  # the very same sessions serve the parent
+
+
+def test_a_fork_in_the_middle_of_everything(db: str) -> None:
+    """Whatever lock a thread of the parent holds at that moment, the child is not stopped by it."""
+    with SQLStorage(db, ACTORS) as storage:
+        storage.put(BOX, "a", Count())
+        lanes = storage._core.lanes
+        for lock in (lanes._writes._lock, lanes._reads._lock, lanes._lock):
+            with lock:
+
+                def child() -> None:
+                    storage.put(BOX, "a", Count(), timeout=5)
+                    storage.close()
+
+                assert in_child(child) == 0
+            with lock:
+                assert in_child(storage.close) == 0
+        assert found(storage, "a").version == 4
+
+
+def test_a_fork_while_writes_wait(lite: str) -> None:
+    """They are the parent's: it writes them, once."""
+    with SQLStorage(lite, ACTORS) as storage:
+        storage.put(BOX, "a", Count())
+        with no_writer(lite):
+            ended: list[bool] = []
+
+            def write() -> None:
+                storage.put(BOX, "b", Count())
+                ended.append(True)
+
+            assert not bounded(write, 0.2)
+            assert in_child(lambda: found(storage, "a")) == 0
+            assert in_child(storage.close) == 0
+            assert storage.get(BOX, "b") is NOT_PRESENT
+        eventually(lambda: ended == [True])
+        assert found(storage, "b").version == 1
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_closing_is_final_and_may_be_repeated(db: str, times: int) -> None:
+    storage = SQLStorage(db, ACTORS)
+    storage.put(BOX, "a", Count())
+    for _ in range(times):
+        storage.close()
+    with pytest.raises(StorageClosed):
+        storage.put(BOX, "a", Count())
+    unused = SQLStorage(db, ACTORS)
+    unused.close()
+    with pytest.raises(StorageClosed):
+        unused.get(BOX, "a")
