@@ -12,6 +12,7 @@ from sqlalchemy.orm import Mapper
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.types import TypeDecorator
 
+from theater_sql.checks import check_for
 from theater_sql.codec import (
     CodecError,
     ColumnCodec,
@@ -23,11 +24,18 @@ from theater_sql.codec import (
     StateCodec,
     shape_of,
 )
-from theater_sql.columns import check_for, column_codec
+from theater_sql.columns import column_codec
 from theater_sql.contract import ActorId, IdPart
 from theater_sql.errors import InvalidId, RegistrationError
 from theater_sql.identity import canonical, check_id
-from theater_sql.tables import BOOKKEEPING, Layout, default_source, model_layout
+from theater_sql.tables import (
+    BOOKKEEPING,
+    Layout,
+    default_source,
+    derived_layout,
+    model_layout,
+    state_columns,
+)
 
 Key = tuple[IdPart, ...]
 """The values of a row's key columns."""
@@ -63,16 +71,20 @@ def generic_binding(name: str, layout: Layout, codec: StateCodec) -> Binding:
 
 
 def derived_binding(
-    name: str, layout: Layout, shape: Shape, id_type: type[Any] | tuple[type[Any], ...]
+    name: str,
+    table: str,
+    metadata: sa.MetaData,
+    shape: Shape,
+    id_type: type[Any] | tuple[type[Any], ...],
+    columns: Mapping[str, str],
 ) -> Binding:
-    """Bind a type to the table that was derived from its state."""
+    """Bind a type to a table that is derived from its state and added to ``metadata``."""
+    state = state_columns(shape.fields, columns, name)
+    codecs = [column_codec(f, c, name) for f, c in zip(shape.fields, state, strict=True)]
     id_types = id_type if isinstance(id_type, tuple) else (id_type,)
+    layout = derived_layout(table, metadata, id_types, state)
     key = _typed_key(name, layout, id_types, isinstance(id_type, tuple))
-    columns = [
-        column_codec(field, column, name)
-        for field, column in zip(shape.fields, layout.state, strict=True)
-    ]
-    return Binding(name, layout, key, RowCodec(shape, columns))
+    return Binding(name, layout, key, RowCodec(shape, codecs))
 
 
 def model_binding(name: str, model: Any, state: Any, columns: Mapping[str, str]) -> Binding:

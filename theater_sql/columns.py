@@ -1,4 +1,4 @@
-"""Columns for the fields of states, and what a value must be for a column to give it back."""
+"""Columns for the fields of states, and how values get into them and back."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ import sqlalchemy as sa
 from msgspec import inspect
 from sqlalchemy.types import TypeEngine
 
+from theater_sql.checks import Check, check_for, is_aware, same
 from theater_sql.codec import CodecError, ColumnCodec, Field, json_codec, scalar_info
-from theater_sql.codec.limits import check_aware, check_finite, check_size, check_text
 from theater_sql.errors import RegistrationError
 from theater_sql.types import (
-    MICROSECOND,
     TEXT_KEY,
     Document,
     Duration,
@@ -26,7 +25,6 @@ from theater_sql.types import (
     UTCDateTime,
 )
 
-Check = Callable[[Any], Any]
 _PLAIN: Final = (bytes, datetime, date, time, timedelta, Decimal, UUID)
 
 
@@ -86,19 +84,15 @@ def _functions(field: Field, scalar: Any, type_: Any, name: str) -> tuple[Check,
         return _choice(scalar, f"{name}.{field.name}")
     check = check_for(type_)
     if isinstance(scalar, inspect.DateTimeType):
-        return check, _attach_utc if _is_aware(type_) else _same
+        return check, _attach_utc if is_aware(type_) else same
     if scalar is None or isinstance(scalar, inspect.EnumType):
         return check, _to_plain
-    return check, _same
+    return check, same
 
 
 def is_text(type_: TypeEngine[Any]) -> bool:
     """Tell a plain character column from an Enum, which is a String to SQLAlchemy."""
     return isinstance(type_, sa.String) and not isinstance(type_, sa.Enum)
-
-
-def _is_aware(type_: Any) -> bool:
-    return isinstance(type_, UTCDateTime) or bool(getattr(type_, "timezone", False))
 
 
 def _choice(info: Any, name: str) -> tuple[Check, Check]:
@@ -134,10 +128,6 @@ def _parse_json(text: str) -> Any:
         raise CodecError("$", "not valid JSON") from None
 
 
-def _same(value: Any) -> Any:
-    return value
-
-
 def _to_plain(value: Any) -> Any:
     """Turn what an exotic column type gives (an Enum member, a dataclass) into plain values."""
     return msgspec.to_builtins(value, builtin_types=_PLAIN)
@@ -146,122 +136,3 @@ def _to_plain(value: Any) -> Any:
 def _attach_utc(value: Any) -> Any:
     """Name the zone: SQLite gives the instant without one."""
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-def check_for(type_: TypeEngine[Any]) -> Check:
-    """Return the check of a value for a column type; ``CodecError`` if it would not come back."""
-    for kind, make in _CHECKS:
-        if isinstance(type_, kind):
-            return make(type_)
-    return _same
-
-
-def _exact(kind: type) -> Check:
-    def check(value: Any) -> Any:
-        if type(value) is not kind:
-            raise CodecError("$", f"expected {kind.__name__}, got {type(value).__name__}")
-        return value
-
-    return check
-
-
-def _integer(bits: int) -> Check:
-    exact, low, high = _exact(int), -(2 ** (bits - 1)), 2 ** (bits - 1)
-
-    def check(value: Any) -> Any:
-        if not low <= exact(value) < high:
-            raise CodecError("$", f"does not fit {bits} bits")
-        return value
-
-    return check
-
-
-def _text(length: int | None) -> Check:
-    exact = _exact(str)
-
-    def check(value: Any) -> Any:
-        check_text("$", exact(value))
-        if length is not None and len(value) > length:
-            raise CodecError("$", f"longer than {length} characters")
-        return value
-
-    return check
-
-
-def _float(value: Any) -> float:
-    if type(value) is int and abs(value) <= 2**53:
-        value = float(value)
-    check_finite("$", _exact(float)(value))
-    return float(value)
-
-
-def _decimal(type_: Any) -> Check:
-    exact, scale, precision = _exact(Decimal), type_.scale, type_.precision
-
-    def check(value: Any) -> Any:
-        if not exact(value).is_finite():
-            raise CodecError("$", "NaN or infinity")
-        digits = len(value.as_tuple().digits)
-        exponent = int(value.as_tuple().exponent)
-        if digits > 1000 or not -1000 <= exponent <= 1000:
-            raise CodecError("$", "more than 1000 digits")
-        if scale is not None and value != round(value, scale):
-            raise CodecError("$", f"more than {scale} decimal places")
-        if precision is not None and value.adjusted() >= precision - (scale or 0):
-            raise CodecError("$", f"more than {precision} digits")
-        return value
-
-    return check if type_.asdecimal else _float
-
-
-def _datetime(type_: Any) -> Check:
-    aware, exact = _is_aware(type_), _exact(datetime)
-
-    def check(value: Any) -> Any:
-        if not aware:
-            if exact(value).tzinfo is not None:
-                raise CodecError("$", "a datetime with a zone, but its column has none")
-            return value
-        check_aware("$", exact(value))
-        try:
-            return value.astimezone(UTC)
-        except OverflowError:
-            raise CodecError("$", "outside the years 1 to 9999 in UTC") from None
-
-    return check
-
-
-def _time(value: Any) -> Any:
-    if _exact(time)(value).tzinfo is not None:
-        raise CodecError("$", "time with a zone")
-    return value
-
-
-def _duration(value: Any) -> Any:
-    if not -(2**63) <= _exact(timedelta)(value) // MICROSECOND < 2**63:
-        raise CodecError("$", "more than 292,000 years")
-    return value
-
-
-def _bytes(value: Any) -> Any:
-    check_size("$", len(_exact(bytes)(value)))
-    return value
-
-
-_CHECKS: Final[tuple[tuple[Any, Callable[[Any], Check]], ...]] = (
-    (sa.Enum, lambda _: _same),
-    (sa.String, lambda type_: _text(type_.length)),
-    (sa.SmallInteger, lambda _: _integer(16)),
-    (sa.BigInteger, lambda _: _integer(64)),
-    (sa.Integer, lambda _: _integer(32)),
-    (sa.Float, lambda _: _float),
-    (ExactDecimal, lambda _: _decimal(sa.Numeric())),
-    (sa.Numeric, _decimal),
-    (sa.Boolean, lambda _: _exact(bool)),
-    ((sa.DateTime, UTCDateTime), _datetime),
-    (sa.Date, lambda _: _exact(date)),
-    (sa.Time, lambda _: _time),
-    ((sa.Interval, Duration), lambda _: _duration),
-    (sa.Uuid, lambda type_: _exact(UUID if type_.as_uuid else str)),
-    (sa.LargeBinary, lambda _: _bytes),
-)

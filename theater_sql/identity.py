@@ -28,7 +28,12 @@ def type_name(actor_type: ActorType[Any] | type[Any] | str) -> str:
     if not isinstance(actor_type, type):
         raise InvalidId(None, None, f"an actor type is a class or a name, not {actor_type!r:.80}")
     own = actor_type.__dict__.get("__actor_name__")
-    return _checked_name(own or f"{_module_name(actor_type)}.{actor_type.__qualname__}")
+    return _checked_name(own or class_path(actor_type))
+
+
+def class_path(cls: type[Any]) -> str:
+    """Return ``module.QualName``, the same in every process that has the class."""
+    return f"{_module_name(cls)}.{cls.__qualname__}"
 
 
 def _checked_name(name: str) -> str:
@@ -39,15 +44,15 @@ def _checked_name(name: str) -> str:
 
 
 def _module_name(cls: type[Any]) -> str:
-    """Name the module so that running a file and importing it agree."""
-    if cls.__module__ != "__main__":
+    """Name the module so that running a file, importing it and spawning a child agree."""
+    if cls.__module__ not in ("__main__", "__mp_main__"):
         return cls.__module__
     main = sys.modules["__main__"]
     spec = getattr(main, "__spec__", None)
     if spec is not None:
-        return str(spec.name).removesuffix(".__main__")
+        return str(spec.name)
     file = getattr(main, "__file__", None)
-    if file is None:
+    if file is None or file.startswith("<"):
         raise RegistrationError(
             f"{cls.__qualname__} lives in an interactive session, so its name can't be stable: "
             "pass name= or set __actor_name__"

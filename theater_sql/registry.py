@@ -19,8 +19,8 @@ from theater_sql.bindings import (
 from theater_sql.codec import DocumentCodec, json_codec, shape_of
 from theater_sql.contract import ActorType, ActorTypeLike, S
 from theater_sql.errors import RegistrationError
-from theater_sql.identity import type_name
-from theater_sql.tables import derived_layout, generic_layout, route_table
+from theater_sql.identity import class_path, type_name
+from theater_sql.tables import generic_layout, route_table
 
 C = TypeVar("C", bound=type[Any])
 
@@ -49,6 +49,7 @@ class ActorRegistry:
         self.routes: Final = route_table(self.metadata)
         self._bindings: dict[str, Binding] = {}
         self._names: dict[type[Any], str] = {}
+        self._owners: dict[str, str] = {}
 
     def match(self, actor_type: ActorTypeLike[Any]) -> Binding:
         """Return how an actor type is stored: as it was registered, else in the generic table."""
@@ -57,7 +58,19 @@ class ActorRegistry:
 
     def _name(self, actor_type: ActorTypeLike[Any]) -> str:
         registered = self._names.get(actor_type) if isinstance(actor_type, type) else None
-        return registered or type_name(actor_type)
+        name = registered or type_name(actor_type)
+        if registered is None and isinstance(actor_type, type):
+            self._check_owner(name, actor_type)
+        return name
+
+    def _check_owner(self, name: str, actor: type[Any]) -> None:
+        """Refuse a class that claims a name by which another class was registered.
+
+        A class of the same path is the same class, made anew in this or another process.
+        """
+        owner = self._owners.get(name)
+        if owner is not None and owner != class_path(actor):
+            raise RegistrationError(f"{name}: {class_path(actor)} and {owner} claim this name")
 
     def table(self, actor_type: ActorTypeLike[Any]) -> sa.Table:
         """Return the table that holds an actor type's rows, for queries in plain SQLAlchemy."""
@@ -82,7 +95,7 @@ class ActorRegistry:
         state: type[S],
         model: type[Any] | None = None,
         table: str | Literal[Table.GENERIC] | None = None,
-        id_type: type[Any] | tuple[type[Any], ...] = str,
+        id_type: type[Any] | tuple[type[Any], ...] | None = None,
         name: str | None = None,
         aliases: tuple[str, ...] = (),
         schema_version: int = 1,
@@ -121,9 +134,9 @@ class ActorRegistry:
         Without ``actor``, return a class decorator. Give ``state`` (a table is derived from
         its fields, or it goes to the generic table with ``table=GENERIC``), or ``model`` (a
         mapped class with the ``ActorRow`` mixin), or both (the state's fields are columns of
-        the model). ``id_type`` is the type of the ids of a derived table. ``name`` is what is
-        stored for the class; ``aliases`` are names it had before: read, never written.
-        ``columns`` renames the columns of fields.
+        the model). ``id_type`` is the type of the ids of a derived table, ``str`` by default.
+        ``name`` is what is stored for the class; ``aliases`` are names it had before: read,
+        never written. ``columns`` renames the columns of fields.
 
         Raises:
             RegistrationError: the type can't be stored so; the message names the field.
@@ -157,6 +170,7 @@ class ActorRegistry:
         self._bindings.update(dict.fromkeys(names, binding))
         if isinstance(actor, type):
             self._names[actor] = name
+            self._owners[name] = class_path(actor)
         return ActorType(name)
 
     def _bind(
@@ -166,9 +180,17 @@ class ActorRegistry:
         state: Any = None,
         model: Any = None,
         table: Any = None,
-        id_type: Any = str,
+        id_type: Any = None,
         columns: Mapping[str, str] | None = None,
     ) -> Binding:
+        if (table is GENERIC or model is not None) and id_type is not None:
+            raise RegistrationError(f"{name}: id_type= is for a table derived from the state")
+        if (table is GENERIC and (columns or model)) or (model and table):
+            raise RegistrationError(f"{name}: table=, model= and columns= contradict each other")
+        if (table is GENERIC or model is not None) and id_type is not None:
+            raise RegistrationError(f"{name}: id_type= is for a table derived from the state")
+        if (table is GENERIC and (model or columns)) or (model and table):
+            raise RegistrationError(f"{name}: table=, model= and columns= contradict each other")
         if table is GENERIC:
             codec = UNTYPED if state is None else DocumentCodec(json_codec(state, name))
             return generic_binding(name, self.generic, codec)
@@ -176,12 +198,14 @@ class ActorRegistry:
             return model_binding(name, model, state, columns or {})
         if state is None:
             raise RegistrationError(f"{name}: give state=, model= or table=GENERIC")
-        id_types = id_type if isinstance(id_type, tuple) else (id_type,)
-        shape = shape_of(state, name)
-        layout = derived_layout(
-            table or _snake(name), self.metadata, shape, id_types, columns or {}
+        return derived_binding(
+            name,
+            table or _snake(name),
+            self.metadata,
+            shape_of(state, name),
+            str if id_type is None else id_type,
+            columns or {},
         )
-        return derived_binding(name, layout, shape, id_type)
 
 
 def _snake(name: str) -> str:

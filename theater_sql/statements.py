@@ -236,4 +236,5 @@ def _arrays(parameters: Sequence[Parameter], *, ordinal: bool) -> tuple[Any, lis
 
 
 def _typed(parameter: Parameter, value: Any) -> Any:
-    return sa.cast(value, parameter.column.type) if parameter.wire.cast else value
+    cast = parameter.wire.cast
+    return value if cast is None else sa.cast(value, cast)

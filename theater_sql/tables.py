@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.orm import mapped_column
 
-from theater_sql.codec import Shape
+from theater_sql.codec import Field
 from theater_sql.columns import ID_TYPES, column_of
 from theater_sql.errors import RegistrationError
 from theater_sql.types import TEXT_KEY, Document, UTCDateTime
@@ -19,7 +19,8 @@ GENERIC_TABLE: Final = "theater_actor"
 ROUTE_TABLE: Final = "theater_actor_type"
 TABLE_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,47}")
 BOOKKEEPING: Final = ("version", "etag", "created_at", "updated_at", "schema_version")
-RESERVED: Final = frozenset({*BOOKKEEPING, "actor_id", "metadata", "registry"})
+RESERVED: Final = frozenset({*BOOKKEEPING, "metadata", "registry"})
+_KEY_NAME: Final = re.compile(r"actor_id(_\d+)?")
 _MAX_NAME_BYTES: Final = 63
 # Room for a new version of a row on its own page. SQLAlchemy knows ``postgresql_with`` only
 # from 2.1 on; this gives the same DDL on 2.0, and in migrations as well.
@@ -116,31 +117,36 @@ def table_named(name: str, metadata: sa.MetaData) -> sa.Table | None:
     return metadata.tables.get(f"{metadata.schema}.{name}" if metadata.schema else name)
 
 
+def state_columns(
+    fields: Sequence[Field], names: Mapping[str, str], name: str
+) -> list[sa.Column[Any]]:
+    """Return a new column for each field, called as ``names`` says or like the field."""
+    unknown = names.keys() - {field.name for field in fields}
+    if unknown:
+        raise RegistrationError(f"{name}: columns= names {sorted(unknown)}, which are no fields")
+    columns = [column_of(field) for field in fields]
+    for column in columns:
+        column.name = column.key = names.get(column.name, column.name)
+    _check_names([column.name for column in columns], name)
+    return columns
+
+
 def derived_layout(
-    name: str,
-    metadata: sa.MetaData,
-    shape: Shape,
-    id_types: Sequence[type],
-    columns: Mapping[str, str],
+    name: str, metadata: sa.MetaData, id_types: Sequence[type], state: Sequence[sa.Column[Any]]
 ) -> Layout:
-    """Add a table with a column for each field of a state to ``metadata``."""
+    """Add a table with these state columns to ``metadata``."""
     if not TABLE_NAME.fullmatch(name):
         raise RegistrationError(f"table name {name!r} must match {TABLE_NAME.pattern}")
     if table_named(name, metadata) is not None:
         raise RegistrationError(f"table {name!r} exists already: pass another table=")
     keys = _key_columns(id_types)
-    state = [column_of(field) for field in shape.fields]
-    for column in state:
-        column.name = column.key = columns.get(column.name, column.name)
-    _check_names([column.name for column in state], {column.name for column in keys})
     table = sa.Table(name, metadata, *keys, *state, *bookkeeping(), **_FILL)
     return Layout(table, tuple(keys), tuple(state))
 
 
 def _key_columns(id_types: Sequence[type]) -> list[sa.Column[Any]]:
-    for kind in id_types:
-        if kind not in ID_TYPES:
-            raise RegistrationError(f"id_type {kind!r}: str, int, UUID, bytes or a tuple of these")
+    if not id_types or not set(id_types) <= ID_TYPES.keys():
+        raise RegistrationError(f"id_type {id_types!r}: str, int, UUID, bytes or a tuple of these")
     names = [f"actor_id_{n}" for n in range(1, len(id_types) + 1)]
     if len(names) == 1:
         names = ["actor_id"]
@@ -150,10 +156,10 @@ def _key_columns(id_types: Sequence[type]) -> list[sa.Column[Any]]:
     ]
 
 
-def _check_names(names: Sequence[str], keys: set[str]) -> None:
+def _check_names(names: Sequence[str], of: str) -> None:
     seen: set[str] = set()
     for name in names:
-        if name in RESERVED or name in keys:
+        if name in RESERVED or _KEY_NAME.fullmatch(name):
             problem = "is a column of ours or SQLAlchemy's"
         elif name.lower() in seen:
             problem = "differs from another only in case"
@@ -163,7 +169,8 @@ def _check_names(names: Sequence[str], keys: set[str]) -> None:
             seen.add(name.lower())
             continue
         raise RegistrationError(
-            f"field {name!r} {problem}: name its column with columns={{{name!r}: 'other_name'}}"
+            f"{of}: field {name!r} {problem}: name its column with "
+            f"columns={{{name!r}: 'other_name'}}"
         )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY, CITEXT, HSTORE, INET, INT4RANGE, JSONB, Range
+from sqlalchemy.dialects.postgresql import ARRAY, CITEXT, INET, INT4RANGE, JSONB, Range
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.pool import NullPool
 from sqlalchemy.types import TypeDecorator
@@ -245,7 +245,6 @@ def test_what_the_driver_cant_send_is_invalid_and_spares_the_neighbours(
     ("extension", "type_", "values"),
     [
         ("citext", CITEXT, ["Label", "label", "ü,{}"]),
-        ("hstore", HSTORE, [{"a": "1", "b": None, 'q"': "x=>y"}, {}]),
     ],
 )
 def test_type_of_an_extension(

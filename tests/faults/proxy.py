@@ -124,7 +124,7 @@ class Proxy:
             links, self._links = self._links, []
         for link in links:
             link.cut(how)
-        for link in links:
+        for link in links if self._flows.is_set() else ():
             link.join()
 
     @contextmanager

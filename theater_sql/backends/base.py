@@ -17,16 +17,16 @@ from theater_sql.errors import OutcomeUnknown, StorageError, Unavailable
 class Wire(NamedTuple):
     """How one column's values travel.
 
-    A parameter is declared as ``type`` and, where ``cast`` is set, cast to the column's type
-    in SQL. ``bind`` makes the driver's value of ours, ``load`` ours of the driver's; ``None``
-    where they are the same. ``select`` is the expression that reads the column. ``single``
-    marks a type that only works in a statement of its own; ``text`` one whose results have
-    to be asked for as text.
+    A parameter is declared as ``type`` and, where ``cast`` is given, cast to that in SQL.
+    ``bind`` makes the driver's value of ours, ``load`` ours of the driver's; ``None`` where
+    they are the same. ``select`` is the expression that reads the column. ``single`` marks a
+    type that only works in a statement of its own; ``text`` one whose results have to be
+    asked for as text.
     """
 
     type: sa.types.TypeEngine[Any]
     select: sa.ColumnElement[Any]
-    cast: bool = False
+    cast: sa.types.TypeEngine[Any] | None = None
     bind: Callable[[Any], Any] | None = None
     load: Callable[[Any], Any] | None = None
     single: bool = False

@@ -124,7 +124,7 @@ class PostgreSQL:
         """Return how a column travels: natively if its type is on the list, else as text."""
         type_: Any = column.type
         if isinstance(type_, (sa.JSON, Document)):
-            return Wire(sa.Text(), sa.cast(column, sa.Text), cast=True)
+            return Wire(sa.Text(), sa.cast(column, sa.Text), cast=type_)
         impl = type_.type_engine(self.dialect) if isinstance(type_, TypeDecorator) else type_
         impl = impl.dialect_impl(self.dialect)
         bind = type_.dialect_impl(self.dialect).bind_processor(self.dialect)
@@ -134,7 +134,12 @@ class PostgreSQL:
         if native is None:
             text = self._texter(bind)
             return Wire(
-                sa.Text(), column, cast=True, bind=text, load=self._loader(type_), text=True
+                sa.Text(),
+                column,
+                cast=type_,
+                bind=text,
+                load=self._loader(type_),
+                text=True,
             )
         if isinstance(type_, TypeDecorator) or isinstance(impl, sa.Uuid):
             return Wire(native, column, bind=bind, load=self._loader(type_, impl))

@@ -74,15 +74,16 @@ def classify(error: BaseException, phase: Phase) -> Fault:
         reason = f"PostgreSQL refused the statement (SQLSTATE {state}); {_NOTHING}"
         return Fault(Action.RAISE, Unavailable, reason, error, of_row=True)
     action, kind, reason = entry
+    of_row = kind is NotPermitted  # row security may forbid this row and no other
     if action is Action.BLOCKED and phase is Phase.READ:
         action = Action.RETRY  # a read waits for a table, not for a row: none to set aside
-    return Fault(action, kind, f"{reason} (SQLSTATE {state})", error)
+    return Fault(action, kind, f"{reason} (SQLSTATE {state})", error, of_row)
 
 
 def _without_state(error: BaseException, phase: Phase) -> Fault:
     """Tell values that the driver can't send or read from a connection that broke."""
     names = {cls.__name__ for cls in type(error).__mro__}
-    if names & {"DataError", "OverflowError", "UnicodeError", "TypeError"}:
+    if names & {"DataError", "OverflowError", "ProgrammingError", "TypeError", "UnicodeError"}:
         return _of_row(error, "in the driver", phase)
     if names & {"OperationalError", "InterfaceError", "InternalError"}:
         return Fault(Action.RESEND, OutcomeUnknown, "the connection broke", error)

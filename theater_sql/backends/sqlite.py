@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -43,7 +44,13 @@ from theater_sql.types import Document
 
 _BUSY_MS: Final = 250
 """How long one attempt waits for another writer; the lane tries again until the deadline."""
-_ROW_ERRORS: Final = (sqlite3.IntegrityError, sqlite3.DataError, OverflowError, UnicodeError)
+_ROW_ERRORS: Final = (
+    sqlite3.DataError,
+    sqlite3.IntegrityError,
+    sqlite3.ProgrammingError,
+    OverflowError,
+    UnicodeError,
+)
 
 
 def existing_file_url(url: URL) -> URL:
@@ -52,6 +59,14 @@ def existing_file_url(url: URL) -> URL:
         return url
     query = {**url.query, "mode": "rw", "uri": "true"}
     return url.set(database=f"file:{quote(str(url.database))}", query=query)
+
+
+def missing_file(url: URL) -> str | None:
+    """Return the path of a URL's file if it is not there: to open it would create it."""
+    path = url.database or ":memory:"
+    if path == ":memory:" or path.startswith("file:") or Path(path).exists():
+        return None
+    return path
 
 
 class SQLite:
@@ -80,6 +95,9 @@ class SQLite:
         if self.shared_connection:
             fairy: Any = self._engine.raw_connection()
             return SQLiteSession(fairy.driver_connection, fairy)
+        missing = missing_file(self._engine.url)
+        if missing:
+            raise FileNotFoundError(missing)
         return SQLiteSession(raw_connection(self._pool), None)
 
     def insert(self, table: sa.Table) -> sqlite.Insert:
@@ -107,6 +125,9 @@ class SQLite:
 
     def classify(self, error: BaseException, phase: Phase) -> Fault:
         """Return what an error from sqlite3 means, by its extended result code."""
+        if isinstance(error, FileNotFoundError):
+            reason = f"there is no file {error}: run the migrations"
+            return Fault(Action.RAISE, Unavailable, reason)
         if isinstance(error, _ROW_ERRORS):
             return _of_row(error, phase)
         code = getattr(error, "sqlite_errorname", None)

@@ -9,12 +9,15 @@ from typing import Any, Final
 
 MAX_DEPTH: Final = 100
 MAX_BYTES: Final = 16 * 2**20
+_MAX_PATH: Final = 200
 
 
 class CodecError(ValueError):
     """A value does not fit: ``path`` says where, ``reason`` why, neither quotes the value."""
 
     def __init__(self, path: str, reason: str) -> None:
+        if len(path) > _MAX_PATH:
+            path = f"{path[:_MAX_PATH]}..."
         super().__init__(path, reason)
         self.path = path
         self.reason = reason
@@ -59,7 +62,7 @@ def check_tree(value: Any, path: str = "$", depth: int = 0) -> None:
     """Walk plain containers and refuse what their JSON would lose or could not be read again."""
     kind = type(value)
     if depth > MAX_DEPTH:
-        raise CodecError(path[:80], f"nested deeper than {MAX_DEPTH}")
+        raise CodecError(path, f"nested deeper than {MAX_DEPTH}")
     if kind is dict:
         for key, item in value.items():
             check_tree(item, f"{path}.{key}", depth + 1)

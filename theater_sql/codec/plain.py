@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
@@ -53,7 +53,7 @@ def _tagged(value: Any, path: str, depth: int) -> Any:
     if kind in _SCALARS:
         return value
     if depth > MAX_DEPTH:
-        raise CodecError(path[:80], f"nested deeper than {MAX_DEPTH}")
+        raise CodecError(path, f"nested deeper than {MAX_DEPTH}")
     if kind is float:
         check_finite(path, value)
         return value
@@ -105,7 +105,7 @@ def _decode_tag(tag: str, body: Any, path: str) -> Any:
         return decode(_untagged(body, path))
     except CodecError:
         raise
-    except (ValueError, TypeError, OverflowError, InvalidOperation):
+    except (ArithmeticError, AttributeError, TypeError, ValueError):
         raise CodecError(path, f"bad {tag} value") from None
 
 
@@ -129,6 +129,17 @@ def _encode_decimal(value: Decimal, path: str) -> str:
     return str(value)
 
 
+def _decode_datetime(body: Any) -> datetime:
+    moment = datetime.fromisoformat(body)
+    check_aware("$", moment)
+    return moment
+
+
+def _decode_timedelta(body: Any) -> timedelta:
+    days, seconds, microseconds = _list(body)
+    return timedelta(days, seconds, microseconds)
+
+
 def _list(body: Any) -> list[Any]:
     if type(body) is not list:
         raise ValueError
@@ -150,10 +161,10 @@ _DECODERS: Final[dict[str, Callable[[Any], Any]]] = {
     "$set": lambda body: set(_list(body)),
     "$frozenset": lambda body: frozenset(_list(body)),
     "$bytes": lambda body: base64.b64decode(body, validate=True),
-    "$datetime": datetime.fromisoformat,
+    "$datetime": _decode_datetime,
     "$date": date.fromisoformat,
     "$time": time.fromisoformat,
-    "$timedelta": lambda body: timedelta(*body),
+    "$timedelta": _decode_timedelta,
     "$decimal": Decimal,
     "$uuid": UUID,
 }

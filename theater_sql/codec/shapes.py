@@ -68,8 +68,32 @@ def shape_of(state: Any, name: str) -> Shape:
 
 
 def _fields(state: Any, info: Any) -> tuple[Field, ...]:
-    hints = typing.get_type_hints(state, include_extras=True)
-    return tuple(Field(f.name, f.encode_name, hints[f.name], f.type) for f in info.fields)
+    hints = {name: _bare(hint) for name, hint in _hints(state).items()}
+    return tuple(
+        Field(f.name, f.encode_name, hints[f.name], f.type, _may_be_unset(hints[f.name]))
+        for f in info.fields
+    )
+
+
+def _hints(state: Any) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(state, include_extras=True)
+    except TypeError:
+        raise RegistrationError(
+            f"{state!r}: a generic alias has no columns of its own: subclass it, or use "
+            "table=GENERIC"
+        ) from None
+
+
+def _bare(hint: Any) -> Any:
+    """Take off what only tells a TypedDict whether a key may be left out."""
+    while typing.get_origin(hint) in (typing.NotRequired, typing.Required):
+        hint = typing.get_args(hint)[0]
+    return hint
+
+
+def _may_be_unset(hint: Any) -> bool:
+    return msgspec.UnsetType in typing.get_args(hint)
 
 
 def _getter(fields: tuple[Field, ...]) -> Callable[[Any], tuple[Any, ...]]:
@@ -145,6 +169,8 @@ class PydanticShape:
     def read(self, state: Any) -> tuple[Any, ...]:
         if type(state) is not self._model:
             raise _wrong_class(self._model, state)
+        if getattr(state, "model_extra", None):
+            raise CodecError("$", "extra fields have no columns")
         try:
             dumped = state.model_dump(mode="json", include=self._dumped, warnings=False)
         except (ValueError, TypeError, RecursionError):
@@ -155,7 +181,7 @@ class PydanticShape:
 
     def build(self, raw: Mapping[str, Any]) -> Any:
         try:
-            return self._model.model_validate(dict(raw), by_name=True, by_alias=False)
+            return self._model.model_validate(dict(raw), strict=False, by_name=True, by_alias=False)
         except ValueError as error:
             raise pydantic_error(error) from None
 

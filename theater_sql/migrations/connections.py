@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Final
 
 from sqlalchemy.engine import Connection, Engine
@@ -12,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from theater_sql.backends import backend_for
 from theater_sql.backends.base import Action, Phase
+from theater_sql.backends.sqlite import missing_file
 from theater_sql.errors import (
     NotPermitted,
     StorageCorrupt,
@@ -25,11 +25,9 @@ _CLEAR: Final = (NotPermitted, StorageCorrupt, StorageFull)
 @contextmanager
 def connected(engine: Engine) -> Iterator[Connection]:
     """Yield a connection; where the database can't be reached, raise ``Unavailable``."""
-    path = engine.url.database or ""
-    is_file = engine.dialect.name == "sqlite" and path not in ("", ":memory:")
-    if is_file and not path.startswith("file:") and not Path(path).exists():
-        # An engine of the user's would create it.
-        raise Unavailable(None, None, f"there is no file {path}: run the migrations")
+    missing = missing_file(engine.url) if engine.dialect.name == "sqlite" else None
+    if missing:
+        raise Unavailable(None, None, f"there is no file {missing}: run the migrations")
     with translated(engine, Phase.CONNECT):
         connection = engine.connect()
     with connection, translated(engine):
