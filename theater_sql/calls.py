@@ -190,6 +190,7 @@ class Call:
         raise self._error(InvalidState, reason, path=failure.path)
 
     def _found(self, row: Any) -> Found[Any]:
+        """Return what a row holds, or raise ``CorruptState`` or ``StateTooNew``."""
         etag, version, schema_version, updated_at, *values = row
         if schema_version > self._binding.schema_version:
             raise self._error(
@@ -200,17 +201,12 @@ class Call:
                 registered=self._binding.schema_version,
             )
         statements = self._statements
-        state = self._state(values)
-        when = statements.load_time(updated_at)
-        return Found(state, Etag(statements.load_etag(etag)), version, when)
-
-    def _state(self, values: list[Any]) -> Any:
-        """Return the state that a row holds, or raise ``CorruptState``."""
         try:
-            state = self._binding.codec.decode(self._statements.load_state(values))
+            state = self._binding.codec.decode(statements.load_state(values))
             if self._binding.identify:
                 self._binding.identify(state, self._key)
-            return state
+            when = statements.load_time(updated_at)
+            return Found(state, Etag(statements.load_etag(etag)), version, when)
         except CodecError as error:
             failure = error
         except Exception as error:  # a column type's own code; its text may quote the value

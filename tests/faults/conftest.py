@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from pytest_postgresql.executors import NoopExecutor
+from pytest_postgresql.janitor import DatabaseJanitor
 
+from tests import postgres
 from tests.faults.proxy import Proxy
-from tests.faults.support import AsyncDoor, Door, Figure, SyncDoor, create_tables
+from tests.faults.support import ACTORS, AsyncDoor, Door, Figure, SyncDoor, admin, create_tables
 
 _figures: list[str] = []
 
@@ -25,11 +28,35 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.line(line)
 
 
+@pytest.fixture(scope="session")
+def faulty_pg(postgres_server: postgres.Server, postgresql_noproc: NoopExecutor) -> Iterator[str]:
+    """One PostgreSQL database with our tables: a new one for each test would take longer."""
+    name = f"{postgresql_noproc.dbname}_faults"
+    with DatabaseJanitor(
+        host=postgres_server.host,
+        port=postgres_server.port,
+        user=postgres_server.user,
+        password=postgres_server.password,
+        maintenance_dbname=postgres_server.maintenance_dbname,
+        template_dbname=postgresql_noproc.template_dbname,
+        dbname=name,
+    ):
+        url = postgres_server.url(name)
+        create_tables(url)
+        yield url
+
+
 @pytest.fixture
-def pg(pg_url: str) -> str:
-    """The URL of a PostgreSQL database with our tables."""
-    create_tables(pg_url)
-    return pg_url
+def pg(faulty_pg: str) -> str:
+    """The URL of a PostgreSQL database with our tables, empty, which nobody else uses."""
+    tables = ", ".join(table.name for table in ACTORS.metadata.sorted_tables)
+    with admin(faulty_pg) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        connection.execute(f"TRUNCATE {tables}")
+    return faulty_pg
 
 
 @pytest.fixture
@@ -39,11 +66,10 @@ def lite(sqlite_url: str) -> str:
     return sqlite_url
 
 
-@pytest.fixture
-def db(url: str) -> str:
+@pytest.fixture(params=["lite", "pg"], ids=["sqlite", "postgresql"])
+def db(request: pytest.FixtureRequest) -> str:
     """A database with our tables, of the one kind and then of the other."""
-    create_tables(url)
-    return url
+    return str(request.getfixturevalue(request.param))
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from tests.faults.support import (
     Count,
     Door,
     Figure,
+    SyncDoor,
     bounded,
     direct,
     eventually,
@@ -95,11 +96,9 @@ def test_a_short_deadline_in_a_batch_of_long_ones(
         assert not other.get(BOX, "short")
 
 
-def test_what_is_put_back_still_has_a_deadline(
-    proxy: Proxy, pg: str, door_type: type[Door]
-) -> None:
+def test_what_is_put_back_still_has_a_deadline(proxy: Proxy, pg: str) -> None:
     """A short deadline passes in the queue while a longer one is in flight, then the link goes."""
-    with direct(pg) as other, opened(door_type, proxy.url, timeout=2.0) as door:
+    with direct(pg) as other, opened(SyncDoor, proxy.url, timeout=2.0) as door:
         etag = other.put(BOX, "a", Count())
         warm(door)
         with proxy.frozen():
@@ -117,11 +116,9 @@ def test_what_is_put_back_still_has_a_deadline(
         check(answers[0], 2.0, OutcomeUnknown)
 
 
-def test_a_server_that_is_frozen_from_the_first_connection_on(
-    proxy: Proxy, pg: str, door_type: type[Door]
-) -> None:
+def test_a_server_that_is_frozen_from_the_first_connection_on(proxy: Proxy, pg: str) -> None:
     with ExitStack() as stack:
-        door = stack.enter_context(opened(door_type, proxy.url, timeout=0.5))
+        door = stack.enter_context(opened(SyncDoor, proxy.url, timeout=0.5))
         with proxy.frozen():
             put, got = door.run(lambda s: s.put(BOX, "a", Count()), lambda s: s.get(BOX, "a"))
             check(put, 0.5, Unavailable)
@@ -141,11 +138,9 @@ def test_close_ends_although_the_server_is_frozen(proxy: Proxy) -> None:
     assert closes, "close() waits for ever for a connection to a frozen server"
 
 
-def test_a_server_that_freezes_while_a_lane_gets_ready(
-    proxy: Proxy, pg: str, door_type: type[Door]
-) -> None:
+def test_a_server_that_freezes_while_a_lane_gets_ready(proxy: Proxy, pg: str) -> None:
     """The connection is open, its settings are on the way: it must not block its lane for ever."""
-    with opened(door_type, proxy.url, timeout=1.0) as door:
+    with opened(SyncDoor, proxy.url, timeout=1.0) as door:
         warm(door)
         cut = proxy.arm(Cut("set_config", When.HANG))
         proxy.cut_all()
@@ -173,12 +168,12 @@ def test_an_unreachable_server(door_type: type[Door]) -> None:
         assert bounded(door.close, 5), "close() waits for ever for an unreachable server"
 
 
-def test_calls_that_timed_out_are_forgotten(door_type: type[Door]) -> None:
+def test_calls_that_timed_out_are_forgotten() -> None:
     """Else a storage whose server is away for an hour keeps every state it was ever given."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"postgresql+psycopg://nobody@127.0.0.1:{unused.getsockname()[1]}/none"
-        door = door_type(url, timeout=0.3)
+        door = SyncDoor(url, timeout=0.3)
         door.run(lambda s: s.put(BOX, "a", Count(), expect=ABSENT))
         time.sleep(0.2)
         queue = door.storage._core.lanes._writes
@@ -214,11 +209,9 @@ def refuse_until(proxy: Proxy, gate: threading.Event) -> None:
         gate.wait(10)
 
 
-def test_a_link_that_hangs_while_an_operation_waits_for_a_lock(
-    proxy: Proxy, pg: str, door_type: type[Door]
-) -> None:
+def test_a_link_that_hangs_while_an_operation_waits_for_a_lock(proxy: Proxy, pg: str) -> None:
     """Whatever a lane asks the server for, an operation that it holds keeps its deadline."""
-    with direct(pg) as other, opened(door_type, proxy.url, timeout=2.0) as door:
+    with direct(pg) as other, opened(SyncDoor, proxy.url, timeout=2.0) as door:
         other.put(BOX, "a", Count())
         warm(door)
         with transaction(pg) as holder:

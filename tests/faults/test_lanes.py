@@ -384,11 +384,9 @@ def test_two_writers_serve_an_actor_in_order(pg: str, door_type: type[Door]) -> 
         assert {found(other, f"{n}").version for n in range(7)} == {20}
 
 
-def test_a_defect_in_a_lane_leaves_nobody_waiting(
-    db: str, door_type: type[Door], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_defect_in_a_lane_leaves_nobody_waiting(db: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not even the actor of a caller whose deadline passed while the defect showed."""
-    door = door_type(db, timeout=5)
+    door = SyncDoor(db, timeout=5)
     door.run(put("a", Count()))
     lane = door.storage._core.lanes._writing[0]
     eventually(lambda: not lane._in_flight)

@@ -102,8 +102,9 @@ def test_each_flight_of_a_single_write(
 ) -> None:
     seen: Counter[str] = Counter()
     wrong = []
+    cuts = CUTS[::2] if prepare_only else CUTS
     with direct(pg) as other, opened(door_type, proxy.url) as door:
-        for scenario, (when, how) in itertools.product(SCENARIOS, CUTS):
+        for scenario, (when, how) in itertools.product(SCENARIOS, cuts):
             actor_id = f"{scenario.name} {when.name} {how.name}"
             etag = prepare(other, scenario, [actor_id])[actor_id]
             if prepare_only:
@@ -118,7 +119,7 @@ def test_each_flight_of_a_single_write(
         f"{door_type.name}, cuts of {'preparing' if prepare_only else 'executing'}: {dict(seen)}"
     )
     assert not wrong
-    assert seen["once"] == len(SCENARIOS) * len(CUTS)  # nobody else wrote: nothing is unknown
+    assert seen["once"] == len(SCENARIOS) * len(cuts)  # nobody else wrote: nothing is unknown
 
 
 def test_each_flight_of_a_batch(

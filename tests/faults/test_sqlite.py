@@ -19,6 +19,7 @@ from tests.faults.support import (
     Count,
     Door,
     Figure,
+    SyncDoor,
     create,
     direct,
     found,
@@ -209,8 +210,8 @@ def test_a_page_that_is_damaged(lite: str, door_type: type[Door]) -> None:
         assert {type(a.error) for a in answers} == {StorageCorrupt}
 
 
-def test_nothing_is_there_after_an_unavailable_create(lite: str, door_type: type[Door]) -> None:
-    with direct(lite) as other, opened(door_type, lite) as door:
+def test_nothing_is_there_after_an_unavailable_create(lite: str) -> None:
+    with direct(lite) as other, opened(SyncDoor, lite) as door:
         with no_writer(lite):
             [answer] = door.run(lambda s: s.put(BOX, "a", Count(), expect=ABSENT, timeout=0.5))
         assert answer.error is not None

@@ -20,6 +20,7 @@ from theater_sql import (
     ABSENT,
     AsyncSQLStorage,
     Conflict,
+    Etag,
     Found,
     StorageError,
 )
@@ -97,11 +98,10 @@ async def _overwrite(
     errors: list[str] = []
     async with AsyncSQLStorage(url, ACTORS) as storage:
 
-        async def one(actor_id: str) -> None:
+        async def one(actor_id: str, etag: Etag) -> None:
             nonlocal acked
             try:
-                found = await storage.get(BOX, actor_id)
-                await storage.put(BOX, actor_id, Count(acked), expect=found.etag)
+                await storage.put(BOX, actor_id, Count(acked), expect=etag)
                 acked += 1
             except Conflict:
                 pass
@@ -112,8 +112,11 @@ async def _overwrite(
         go()
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            ids = chance.sample(range(rows), batch)
-            await asyncio.gather(*[one(f"{n:05}") for n in ids])
+            ids = [f"{n:05}" for n in chance.sample(range(rows), chance.randint(2, batch))]
+            there = await asyncio.gather(*[storage.get(BOX, i) for i in ids])
+            # In no order: to bring them into one is the lanes' task.
+            writes = [one(i, found.etag) for i, found in zip(ids, there, strict=True) if found]
+            await asyncio.gather(*writes)
     return acked, errors
 
 

@@ -181,6 +181,8 @@ def _milliseconds(seconds: float) -> str:
 class PostgreSQLSession:
     """One psycopg connection with its cursors: one that gets binary results, one text."""
 
+    waiting = False
+
     def __init__(self, connection: Any, settings: dict[str, str]) -> None:
         from psycopg.types.numeric import Int8BinaryDumper
 

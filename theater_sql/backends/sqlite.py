@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -128,7 +129,7 @@ class SQLite:
         if isinstance(error, FileNotFoundError):
             reason = f"there is no file {error}: run the migrations"
             return Fault(Action.RAISE, Unavailable, reason)
-        if isinstance(error, _ROW_ERRORS):
+        if isinstance(error, _ROW_ERRORS) or _is_undecodable(error):
             return _of_row(error, phase)
         code = getattr(error, "sqlite_errorname", None)
         if code is None:
@@ -164,6 +165,11 @@ _BY_CODE: Final[dict[str, tuple[Action, type[StorageError], str]]] = {
         "(storage.check() says what differs)",
     ),
 }
+
+
+def _is_undecodable(error: BaseException) -> bool:
+    """Tell the driver's own complaint about text that is no UTF-8: it has no result code."""
+    return isinstance(error, sqlite3.OperationalError) and not hasattr(error, "sqlite_errorname")
 
 
 def _of_row(error: BaseException, phase: Phase) -> Fault:
@@ -205,6 +211,7 @@ class SQLiteSession:
     """One connection, in autocommit save for the transaction of a batch."""
 
     def __init__(self, connection: sqlite3.Connection, owner: Any) -> None:
+        self.waiting = False
         self._connection = connection
         self._owner = owner  # what keeps a shared connection open
         if owner is None:
@@ -218,12 +225,19 @@ class SQLiteSession:
         """Execute a statement for each row: reads as they are, writes in one transaction."""
         if statement.token is None:
             return [self._attempt(statement, row) for row in rows]
-        self._connection.execute("BEGIN IMMEDIATE")
+        self.waiting = True
         try:
-            answers = [self._attempt(statement, row) for row in rows]
-            if not self._connection.in_transaction:
-                # A trigger or a conflict clause of the user's rolled everything back.
-                raise next(answer for answer in answers if isinstance(answer, Exception))
+            self._connection.execute("BEGIN IMMEDIATE")
+        finally:
+            self.waiting = False
+        try:
+            answers = []
+            for row in rows:
+                answers.append(self._attempt(statement, row))
+                if not self._connection.in_transaction:
+                    # A trigger or a conflict clause of the user's rolled everything back:
+                    # what followed would be applied outside of the transaction.
+                    raise answers[-1]
             self._connection.execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:
@@ -236,6 +250,10 @@ class SQLiteSession:
         parameters = [row[i] for i in statement.order]
         try:
             found = self._connection.execute(statement.single, parameters).fetchone()
+        except sqlite3.OperationalError as error:
+            if _is_undecodable(error):
+                return error
+            raise
         except _ROW_ERRORS as error:
             return error
         return found is not None if statement.token is not None else found
@@ -249,7 +267,8 @@ class SQLiteSession:
 
     def kill(self) -> None:
         """Interrupt the statement that is under way."""
-        self._connection.interrupt()
+        with suppress(sqlite3.ProgrammingError):  # closed meanwhile, which was the aim
+            self._connection.interrupt()
 
     def close(self) -> None:
         """Close the connection, unless the engine shares it."""

@@ -62,13 +62,16 @@ class Lanes:
 
     def _submit(self, operations: list[Operation]) -> None:
         """Queue operations; on closed lanes settle them so, at once."""
+        if not self._started:
+            self._start()
+        self._put(self._writes, [op for op in operations if op.kind.writes])
+        self._put(self._reads, [op for op in operations if not op.kind.writes])
+
+    def _put(self, queue: Queue, operations: list[Operation]) -> None:
         try:
-            if not self._started:
-                self._start()
-            self._writes.put(op for op in operations if op.kind.writes)
-            self._reads.put(op for op in operations if not op.kind.writes)
+            queue.put(operations)
         except QueueClosed:
-            self._writes.settle_early(operations, _CLOSED)
+            queue.settle_early(operations, _CLOSED)
 
     def run(self, operation: Operation) -> Outcome:
         """Queue an operation and block until its outcome is there."""
@@ -109,9 +112,7 @@ class Lanes:
 
     def _start(self) -> None:
         with self._lock:
-            if self._closed:
-                raise QueueClosed
-            if not self._started:
+            if not self._started and not self._closed:
                 for lane in self._lanes():
                     lane.thread.start()
                 self._watchdog.start()
@@ -141,10 +142,10 @@ class Lanes:
         """Refuse new operations, finish what is queued, and close the connections."""
         with self._lock:
             self._closed = True
-            if not self._started:
-                return
         self._writes.close()
         self._reads.close()
+        if not self._started:
+            return
         for lane in self._lanes():
             lane.thread.join()
         self._stopped.set()

@@ -11,6 +11,7 @@ import random
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from theater_sql.backends.base import Action, Answer, Backend, Fault, Phase, Session
@@ -55,11 +56,24 @@ class Lane:
                 self._pause()
                 continue
             batch = self._queue.take(self._patient)
-            if batch and self._patient:
-                self._wait_for_lock(session, batch)
-            elif batch:
+            if batch:
                 self._serve(session, batch)
         self._drop_session()
+
+    def _serve(self, session: Session, batch: Sequence[Operation]) -> None:
+        self._in_flight = tuple(batch)
+        try:
+            if self._patient:
+                self._wait_for_lock(session, batch)
+            else:
+                self._flush(session, batch)
+        except Exception as error:  # a defect of ours must not leave callers waiting for ever
+            log.exception("a lane failed")
+            self._drop_session()
+            fault = self._backend.classify(error, Phase.WRITE)
+            self._refuse([op for op in batch if op.place is Place.TAKEN], fault)
+        finally:
+            self._in_flight = ()
 
     def _wait_for_lock(self, session: Session, batch: Sequence[Operation]) -> None:
         """Serve one operation, waiting for its row as long as its deadline and the others let.
@@ -74,20 +88,10 @@ class Lane:
             return
         turn = max(_DIVIDED_LOCK_TIMEOUT, _PATIENT_LOCK_TIMEOUT / (1 + self._queue.patient))
         self._set_lock_timeout(session, min(left, turn))
-        self._serve(session, batch)
-
-    def _serve(self, session: Session, batch: Sequence[Operation]) -> None:
-        self._in_flight = tuple(batch)
-        try:
+        if self._session is session:
             self._flush(session, batch)
-        except Exception as error:  # a defect of ours must not leave callers waiting for ever
-            log.exception("a lane failed")
-            self._drop_session()
-            fault = self._backend.classify(error, Phase.WRITE)
-            held = [op for op in batch if op.place is Place.TAKEN and op.outcome is None]
-            self._refuse(held, fault)
-        finally:
-            self._in_flight = ()
+        else:
+            self._queue.put_back(batch)
 
     def _connected(self) -> Session | None:
         """Return the session, opening one if needed; ``None`` if that failed for now."""
@@ -209,11 +213,14 @@ class Lane:
         """Settle what is past its deadline; end a flush that nobody waits for any more."""
         self._queue.expire(now, self._too_late)
         in_flight, session = self._in_flight, self._session
+        if session is not None and session.waiting:
+            return  # it gives up soon, with nothing sent, or else goes through
         for operation in in_flight:
             if operation.deadline <= now:
                 self._queue.settle_early([operation], self._too_late(operation, sent=True))
         if in_flight and session and all(operation.deadline <= now for operation in in_flight):
-            session.kill()
+            with suppress(Exception):  # the lane itself may be closing it
+                session.kill()
 
     def _too_late(self, operation: Operation, *, sent: bool = False) -> Outcome:
         last = operation.fault or self._fault

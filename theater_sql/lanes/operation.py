@@ -28,12 +28,15 @@ class Outcome(NamedTuple):
 
 
 class Place(enum.Enum):
-    """Where an operation is: not queued yet, behind another of its actor, ready, or in a lane."""
+    """Where an operation is: not queued yet, behind another of its actor, ready, in a lane, or
+    through.
+    """
 
     OUTSIDE = "outside"
     BEHIND = "behind"
     READY = "ready"
     TAKEN = "taken"
+    DONE = "done"
 
 
 class Operation:

@@ -65,6 +65,7 @@ class Queue:
             for operation in reversed(list(operations)):
                 self._taken -= 1
                 if operation.outcome is not None:  # too late while the lane had it
+                    operation.place = Place.DONE
                     self._release(operation)
                     continue
                 if patient is not None:
@@ -141,6 +142,7 @@ class Queue:
             told = []
             for operation, outcome in settled:
                 self._taken -= 1
+                operation.place = Place.DONE
                 if operation.settle(outcome):
                     told.append(operation)
                 self._release(operation)
