@@ -93,7 +93,7 @@ def model_binding(name: str, model: Any, state: Any, columns: Mapping[str, str])
         mapper: Mapper[Any] = sa.inspect(model)
     except sa.exc.NoInspectionAvailable:
         raise RegistrationError(f"{name}: {model!r} is not a mapped class") from None
-    table = mapper.local_table
+    table = getattr(mapper, "local_table", None)
     if not isinstance(table, sa.Table):
         raise RegistrationError(f"{name}: {model.__name__} is not mapped to a table")
     if state is None:

@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 from sqlalchemy.engine import URL, Engine
 
 from theater_sql.backends import backend_for, engine_for
+from theater_sql.backends.base import Phase
 from theater_sql.calls import Call, Steps
 from theater_sql.contract import (
     OVERWRITE,
@@ -106,11 +107,18 @@ class Core:
         raise InvalidEtag(name, actor_id, f"{problem}; nothing was sent")
 
     def create_all(self) -> None:
-        """Create the tables of the registry's metadata that are missing."""
+        """Create the tables that are missing in the metadata of the registry and the models."""
+        from theater_sql.migrations.connections import translated
+
         engine = self._engine
         if isinstance(self._url, (str, URL)) and not self._backend.shared_connection:
-            engine = engine_for(self._url, create=True)
-        self._actors.metadata.create_all(engine)
+            engine = engine_for(self._url, create=True, timeout=self._timeout)
+        with translated(engine, Phase.CONNECT):
+            engine.connect().close()
+        tables = [binding.layout.table for binding in self._actors]
+        with translated(engine):
+            for metadata in {self._actors.metadata, *(table.metadata for table in tables)}:
+                metadata.create_all(engine)
 
     def check(self) -> list[str]:
         """Say in words where the tables differ from the models; nothing means all is well."""

@@ -150,18 +150,20 @@ class ActorRegistry:
         actor: Any,
         *,
         name: str | None = None,
-        aliases: tuple[str, ...] = (),
-        schema_version: int = 1,
+        aliases: Any = (),
+        schema_version: Any = 1,
         **options: Any,
     ) -> ActorType[Any]:
+        if isinstance(aliases, str) or not all(isinstance(alias, str) for alias in aliases):
+            raise RegistrationError(f"{name or actor!r}: aliases= is a tuple of names")
+        if type(schema_version) is not int or not 1 <= schema_version < 2**31:
+            raise RegistrationError(f"{name or actor!r}: schema_version is a number from 1")
         name = type_name(name or actor)
         names = [name, *(type_name(alias) for alias in aliases)]
         for taken in (n for n in names if n in self._bindings):
             raise RegistrationError(f"{name}: the name {taken!r} is registered already")
         if actor in self._names:
             raise RegistrationError(f"{name}: {actor.__qualname__} is registered already")
-        if not 1 <= schema_version < 2**31:
-            raise RegistrationError(f"{name}: schema_version is a number from 1")
         binding = self._bind(name, **options)
         for other in self:
             if other.layout.table is binding.layout.table is not self.generic.table:

@@ -77,7 +77,14 @@ def classify(error: BaseException, phase: Phase) -> Fault:
     of_row = kind is NotPermitted  # row security may forbid this row and no other
     if action is Action.BLOCKED and phase is Phase.READ:
         action = Action.RETRY  # a read waits for a table, not for a row: none to set aside
-    return Fault(action, kind, f"{reason} (SQLSTATE {state})", error, of_row)
+    return Fault(action, kind, f"{reason} ({_named(error, state)})", error, of_row)
+
+
+def _named(error: Any, state: str) -> str:
+    """Return the server's own words where they name a table or column, and no value."""
+    if state in ("42P01", "42703") and error.diag.message_primary:
+        return str(error.diag.message_primary)
+    return f"SQLSTATE {state}"
 
 
 def _without_state(error: BaseException, phase: Phase) -> Fault:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
@@ -65,6 +65,8 @@ def existing_file_url(url: URL) -> URL:
 def missing_file(url: URL) -> str | None:
     """Return the path of a URL's file if it is not there: to open it would create it."""
     path = url.database or ":memory:"
+    if path.startswith("file:") and url.query.get("mode") == "rw":
+        path = unquote(path.removeprefix("file:"))
     if path == ":memory:" or path.startswith("file:") or Path(path).exists():
         return None
     return path
@@ -136,7 +138,9 @@ class SQLite:
             return unforeseen(error, phase)
         for prefix, (action, kind, reason) in _BY_CODE.items():
             if code.startswith(prefix):
-                return Fault(action, kind, f"{reason} ({code})", error)
+                # "no such table: x" names what is missing, and no value.
+                named = str(error) if str(error).startswith("no such") else code
+                return Fault(action, kind, f"{reason} ({named})", error)
         return Fault(Action.RAISE, Unavailable, f"SQLite refused ({code}); {_NOTHING}", error)
 
 

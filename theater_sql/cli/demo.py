@@ -36,7 +36,7 @@ def _one_line(error: Exception, url: str) -> str:
     """Return what happened, without the password and without the rest of a long story."""
     text = " ".join(str(error.orig if isinstance(error, DBAPIError) else error).split())
     if password := _password(url):
-        text = text.replace(password, "***")
+        text = text.replace(f":{password}@", ":***@")
     return text if len(text) <= 400 else f"{text[:397]}..."
 
 

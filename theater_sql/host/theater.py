@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, Final, Self
 
-from theater_sql.contract import ActorId, AsyncStorage
+from theater_sql.contract import ActorId, AsyncStorage, Storage
 from theater_sql.errors import RegistrationError
 from theater_sql.host.activation import Activation, Envelope, Role
 from theater_sql.host.actor import Actor
@@ -56,6 +56,8 @@ class Theater:
         drain_timeout: float | None = None,
         on_error: Callable[[Failure], object] = log_failure,
     ) -> None:
+        if isinstance(storage, Storage):
+            raise TypeError("Theater awaits its storage: use AsyncSQLStorage, not SQLStorage")
         self._open_handle = handles_of(storage)
         self._max_activations = max_activations
         self._ask_timeout = ask_timeout

@@ -123,6 +123,9 @@ class Lanes:
         _abandoned.append((self._writing, self._reading, self._patient))
         self._lock = threading.Lock()
         self._start_afresh()
+        if self._closed:
+            self._writes.close()
+            self._reads.close()
 
     def _lanes(self) -> Iterator[Lane]:
         yield from self._writing
