@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,12 @@ from tests import postgres
 PRELOADED = MetaData()
 
 _numbers = itertools.count(1)
+
+
+def pytest_configure() -> None:
+    # A shell that starts a job in the background has it ignore SIGINT, and its children too.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header() -> list[str]:

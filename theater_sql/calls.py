@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
+from contextlib import suppress
 from typing import Any, NoReturn, TypeVar
 
 from theater_sql.backends.base import Fault
@@ -105,15 +106,26 @@ class Call:
             fills = statements.fills(statements.layout.on_update)
             rest = (statements.etag(expect), *values, *fills, statements.etag(etag), version)
             outcome = yield from self._send(Kind.SWAP, *rest)
-        self._raise_fault(outcome, etag)
+        if not self._may_exist(outcome, expect):
+            self._raise_fault(outcome, etag)
         if outcome.answer:
             return etag
         actual = yield from self._look_after(outcome, etag)
         if actual == etag:
             return etag
+        if actual is None:
+            self._raise_fault(outcome, etag)
         if outcome.doubtful:
             raise self._unknown("the connection broke, and another write followed", etag)
         raise self._conflict(expect, actual)
+
+    def _may_exist(self, outcome: Outcome, expect: Any) -> bool:
+        """Whether a create may have failed for the actor itself being there.
+
+        PostgreSQL may find another of the row's unique columns taken before it finds the key.
+        """
+        fault = outcome.fault
+        return expect is ABSENT and fault is not None and fault.error is ConstraintViolation
 
     def _remove(self, expect: Any) -> Steps[None]:
         """Delete the row with this etag; after a lost acknowledgement, none is a success."""
@@ -137,7 +149,7 @@ class Call:
         """Return the etag that is there."""
         outcome = yield from self._send(Kind.LOOK)
         self._raise_fault(outcome)
-        return None if outcome.answer is None else self._statements.load_etag(outcome.answer[0])
+        return None if outcome.answer is None else self._etag(outcome.answer[0])
 
     def _look_after(self, outcome: Outcome, etag: Etag | None) -> Steps[Etag | None]:
         """Look why a write matched nothing."""
@@ -165,7 +177,7 @@ class Call:
             outcome = yield Operation(Kind.LOOK, self._statements, key, self._deadline)
             self._raise_fault(outcome)
             if outcome.answer is not None:
-                raise self._conflict(ABSENT, self._statements.load_etag(outcome.answer[0]))
+                raise self._conflict(ABSENT, self._etag(outcome.answer[0]))
 
     def _send(self, kind: Kind, *rest: Any) -> Steps[Outcome]:
         """Send a statement to the row's key, then to those of former names, until one matches."""
@@ -192,6 +204,8 @@ class Call:
     def _found(self, row: Any) -> Found[Any]:
         """Return what a row holds, or raise ``CorruptState`` or ``StateTooNew``."""
         etag, version, schema_version, updated_at, *values = row
+        if type(schema_version) is not int:
+            raise self._corrupt(CodecError("$", "its schema_version is not a number"))
         if schema_version > self._binding.schema_version:
             raise self._error(
                 StateTooNew,
@@ -211,11 +225,20 @@ class Call:
             failure = error
         except Exception as error:  # a column type's own code; its text may quote the value
             failure = CodecError("$", f"its column type raised {type(error).__name__}")
+        raise self._corrupt(failure)
+
+    def _etag(self, value: Any) -> Etag:
+        """Return a row's etag, or raise ``CorruptState``."""
+        with suppress(Exception):
+            return Etag(self._statements.load_etag(value))
+        raise self._corrupt(CodecError("$", "its etag is not one"))
+
+    def _corrupt(self, error: CodecError) -> StorageError:
         reason = (
-            f"the stored row can't be decoded: {failure}; its bytes are untouched: mend them, or "
+            f"the stored row can't be decoded: {error}; its bytes are untouched: mend them, or "
             "put with overwrite_corrupt=True"
         )
-        raise self._error(CorruptState, reason, path=failure.path)
+        return self._error(CorruptState, reason, path=error.path)
 
     def _raise_fault(self, outcome: Outcome, etag: Etag | None = None) -> None:
         fault = outcome.fault

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 
@@ -21,7 +22,7 @@ from tests.faults.support import (
     no_writer,
     scalar,
 )
-from theater_sql import NOT_PRESENT, SQLStorage, StorageClosed
+from theater_sql import ABSENT, NOT_PRESENT, SQLStorage, StorageClosed, StorageError
 
 EXITS = """
 import asyncio, sys, threading
@@ -180,3 +181,30 @@ def test_closing_is_final_and_may_be_repeated(db: str, times: int) -> None:
     unused.close()
     with pytest.raises(StorageClosed):
         unused.get(BOX, "a")
+
+
+def test_a_first_call_while_the_storage_is_closed(db: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is served or refused; it never waits in a queue that no lane serves."""
+    storage = SQLStorage(db, ACTORS)
+    lanes = storage._core.lanes
+    close = lanes._writes.close
+    told: list[type[Exception]] = []
+
+    def call() -> None:
+        try:
+            storage.put(BOX, "a", Count(), expect=ABSENT, timeout=2)
+        except StorageError as error:
+            told.append(type(error))
+
+    caller = threading.Thread(target=call, daemon=True)
+
+    def close_late() -> None:
+        caller.start()
+        caller.join(0.5)  # it comes between the decision to close and the end of the queue
+        close()
+
+    monkeypatch.setattr(lanes._writes, "close", close_late)
+    assert bounded(storage.close, 10)
+    caller.join(5)
+    assert not caller.is_alive(), "the call waits for ever"
+    assert told in ([], [StorageClosed])

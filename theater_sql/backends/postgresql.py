@@ -250,4 +250,6 @@ def _attempt(cursor: Any, statement: Statement, row: tuple[Any, ...]) -> Answer:
     try:
         return _single(cursor, statement, row)
     except Exception as error:
+        if cursor.connection.closed:
+            raise
         return error

@@ -145,8 +145,8 @@ class Lanes:
         """Refuse new operations, finish what is queued, and close the connections."""
         with self._lock:
             self._closed = True
-        self._writes.close()
-        self._reads.close()
+            self._writes.close()
+            self._reads.close()
         if not self._started:
             return
         for lane in self._lanes():

@@ -115,7 +115,7 @@ class Lane:
         except BaseException as error:
             self._recover(session, batch, self._backend.classify(error, _phase(first)))
         else:
-            self._failures = 0
+            self._failures, self._fault = 0, None
             self._settle(session, batch, answers)
 
     def _settle(
@@ -185,6 +185,7 @@ class Lane:
             self._drop_session()
         self._fault = fault
         self._queue.put_back(batch)
+        self._queue.expire(time.monotonic(), self._too_late)
         self._pause()
 
     def _report(self, fault: Fault) -> None:
