@@ -52,7 +52,11 @@ class Core:
         self._timeout = timeout
         self._statements: dict[Layout, Statements] = {}
         self.lanes = Lanes(
-            self._backend, writers=writers, max_rows=max_batch_rows, max_bytes=max_batch_bytes
+            self._backend,
+            writers=writers,
+            max_rows=max_batch_rows,
+            max_bytes=max_batch_bytes,
+            timeout=timeout,
         )
 
     def call(self, actor_type: Any, actor_id: ActorId, timeout: float | None) -> Call:

@@ -211,6 +211,6 @@ class ActorRegistry:
 
 
 def _snake(name: str) -> str:
-    """Return the table name for a type name: ``shop.CartItem`` gives ``cart_item``."""
+    """Return the table name for a type name: ``shop.HTTPCart`` gives ``http_cart``."""
     last = name.rpartition(".")[2]
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", last).lower()
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", last).lower()

@@ -140,7 +140,7 @@ def test_table_names_are_plain(actors: ActorRegistry, name: str) -> None:
     [
         ("shop.CartItem", "cart_item"),
         ("Order", "order"),
-        ("HTTPServer", "httpserver"),
+        ("HTTPServer", "http_server"),
         ("A2B", "a2_b"),
     ],
 )

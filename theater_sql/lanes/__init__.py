@@ -21,6 +21,8 @@ __all__ = ["Lanes", "Operation", "Outcome"]
 
 _TICK: Final = 0.05
 """Seconds between two looks at the deadlines."""
+_GRACE: Final = 1.0
+"""Seconds that a statement may last beyond the server's own limit for it."""
 _abandoned: list[Any] = []
 """Lanes that a fork copied. Their connections are the parent's: closing one here, even by
 garbage collection, would end the parent's session."""
@@ -37,10 +39,13 @@ class Lanes:
     process that was forked.
     """
 
-    def __init__(self, backend: Backend, *, writers: int, max_rows: int, max_bytes: int) -> None:
+    def __init__(
+        self, backend: Backend, *, writers: int, max_rows: int, max_bytes: int, timeout: float
+    ) -> None:
         self._backend = backend
         self._writers = 1 if backend.shared_connection else writers
         self._bounds = (max_rows, max_bytes)
+        self._limit = timeout + _GRACE
         self._closed = False
         self._lock = threading.Lock()
         self._start_afresh()
@@ -52,10 +57,11 @@ class Lanes:
         self._stopped = threading.Event()
         self._writes, self._reads = writes, reads
         self._writing = [
-            Lane(f"theater_sql write {n}", backend, writes) for n in range(self._writers)
+            Lane(f"theater_sql write {n}", backend, writes, self._limit)
+            for n in range(self._writers)
         ]
-        self._patient = Lane("theater_sql patient", backend, writes, patient=True)
-        self._reading = Lane("theater_sql read", backend, reads)
+        self._patient = Lane("theater_sql patient", backend, writes, self._limit, patient=True)
+        self._reading = Lane("theater_sql read", backend, reads, self._limit)
         self._watchdog = threading.Thread(target=self._watch, name="theater_sql watch", daemon=True)
         self._turns: dict[asyncio.AbstractEventLoop, list[Operation]] = {}
         self._started = False

@@ -36,15 +36,23 @@ _LONGEST_PAUSE: Final = 0.5
 
 
 class Lane:
-    """One connection and its thread. A ``patient`` lane takes what a lock held up."""
+    """One connection and its thread. A ``patient`` lane takes what a lock held up.
 
-    def __init__(self, name: str, backend: Backend, queue: Queue, *, patient: bool = False) -> None:
+    A statement that lasts longer than ``limit`` seconds is cut off: the server would have
+    ended it by then, so the link is gone.
+    """
+
+    def __init__(
+        self, name: str, backend: Backend, queue: Queue, limit: float, *, patient: bool = False
+    ) -> None:
         self._backend = backend
         self._queue = queue
+        self._limit = limit
         self._patient = patient
         self._lock_timeout = LOCK_TIMEOUT
         self._session: Session | None = None
         self._in_flight: tuple[Operation, ...] = ()
+        self._sent_at = float("inf")
         self._failures = 0
         self._fault: Fault | None = None
         self.thread: Final = threading.Thread(target=self._run, name=name, daemon=True)
@@ -110,11 +118,14 @@ class Lane:
         """Send one batch; each operation ends settled, or in the queue again."""
         first = batch[0]
         statement = first.statements[first.kind]
+        self._sent_at = time.monotonic()
         try:
             answers = session.run(statement, [operation.row for operation in batch])
         except BaseException as error:
+            self._sent_at = float("inf")
             self._recover(session, batch, self._backend.classify(error, _phase(first)))
         else:
+            self._sent_at = float("inf")
             self._failures, self._fault = 0, None
             self._settle(session, batch, answers)
 
@@ -219,7 +230,8 @@ class Lane:
         for operation in in_flight:
             if operation.deadline <= now:
                 self._queue.settle_early([operation], self._too_late(operation, sent=True))
-        if in_flight and session and all(operation.deadline <= now for operation in in_flight):
+        unwanted = in_flight and all(operation.deadline <= now for operation in in_flight)
+        if session and (unwanted or now - self._sent_at > self._limit):
             with suppress(Exception):  # the lane itself may be closing it
                 session.kill()
 
