@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapper
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.types import TypeDecorator
 
-from theater_sql.checks import check_for
+from theater_sql.checks import check_for, is_aware, same
 from theater_sql.codec import (
     CodecError,
     ColumnCodec,
@@ -24,7 +24,7 @@ from theater_sql.codec import (
     StateCodec,
     shape_of,
 )
-from theater_sql.columns import column_codec
+from theater_sql.columns import attach_utc, column_codec
 from theater_sql.contract import ActorId, IdPart
 from theater_sql.errors import InvalidId, RegistrationError
 from theater_sql.identity import canonical, check_id
@@ -130,7 +130,9 @@ def _column(
 
 def _as_loaded(codec: ColumnCodec, column: sa.Column[Any]) -> ColumnCodec:
     """Give a mapped instance what its column type loads, and not its plain form."""
-    return codec if isinstance(column.type, sa.JSON) else codec._replace(decode=lambda v: v)
+    if isinstance(column.type, sa.JSON):
+        return codec
+    return codec._replace(decode=attach_utc if is_aware(column.type) else same)
 
 
 def _id_type(column: sa.Column[Any], name: str) -> type[Any]:
@@ -196,13 +198,17 @@ class ModelShape:
         return tuple([self._value(state, field.key) for field in self.fields])
 
     def _value(self, state: Any, key: str) -> Any:
-        value = getattr(state, key)
-        return self._defaults[key]() if value is None and key in self._defaults else value
+        if key in self._defaults and key not in sa.inspect(state).dict:
+            return self._defaults[key]()
+        return getattr(state, key)
 
     def identify(self, state: Any, key: Key) -> None:
         """Write the actor's id into a state."""
         for attribute, value in zip(self._keys, key, strict=True):
             set_committed_value(state, attribute, value)
+
+    def check_back(self, state: Any, back: Any) -> None:
+        """What a mapped class does to its attributes is its own business."""
 
     def build(self, raw: Mapping[str, Any]) -> Any:
         state = self._manager.new_instance()

@@ -115,6 +115,12 @@ def _array(type_: Any) -> Check:
     return check
 
 
+def _fits_scale(value: Decimal, scale: int) -> bool:
+    """Tell without rounding: the context's precision would refuse a long number."""
+    digits, exponent = value.as_tuple().digits, int(value.as_tuple().exponent)
+    return exponent >= -scale or not any(digits[exponent + scale :])
+
+
 def _decimal(type_: Any) -> Check:
     exact, scale, precision = _exact(Decimal), type_.scale, type_.precision
 
@@ -125,13 +131,19 @@ def _decimal(type_: Any) -> Check:
         exponent = int(value.as_tuple().exponent)
         if digits > 1000 or not -1000 <= exponent <= 1000:
             raise CodecError("$", "more than 1000 digits")
-        if scale is not None and value != round(value, scale):
+        if scale is not None and not _fits_scale(value, scale):
             raise CodecError("$", f"more than {scale} decimal places")
-        if precision is not None and value.adjusted() >= precision - (scale or 0):
+        if precision is not None and value and value.adjusted() >= precision - (scale or 0):
             raise CodecError("$", f"more than {precision} digits")
         return value
 
-    return check if type_.asdecimal else _float
+    def check_float(value: Any) -> Any:
+        number = _float(value)
+        if scale is not None and round(number, scale) != number:
+            raise CodecError("$", f"more than {scale} decimal places")
+        return number
+
+    return check if type_.asdecimal else check_float
 
 
 def _datetime(type_: Any) -> Check:

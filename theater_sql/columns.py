@@ -84,7 +84,7 @@ def _functions(field: Field, scalar: Any, type_: Any, name: str) -> tuple[Check,
         return _choice(scalar, f"{name}.{field.name}")
     check = check_for(type_)
     if isinstance(scalar, inspect.DateTimeType):
-        return check, _attach_utc if is_aware(type_) else same
+        return check, attach_utc if is_aware(type_) else same
     if scalar is None or isinstance(scalar, inspect.EnumType):
         return check, _to_plain
     return check, same
@@ -133,6 +133,6 @@ def _to_plain(value: Any) -> Any:
     return msgspec.to_builtins(value, builtin_types=_PLAIN)
 
 
-def _attach_utc(value: Any) -> Any:
+def attach_utc(value: Any) -> Any:
     """Name the zone: SQLite gives the instant without one."""
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)

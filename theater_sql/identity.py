@@ -22,7 +22,7 @@ def type_name(actor_type: ActorType[Any] | type[Any] | str) -> str:
     A class is called ``module.QualName`` unless it has an ``__actor_name__`` of its own.
     """
     if isinstance(actor_type, ActorType):
-        return actor_type.name
+        return _checked_name(actor_type.name)
     if isinstance(actor_type, str):
         return _checked_name(actor_type)
     if not isinstance(actor_type, type):

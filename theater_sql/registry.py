@@ -187,10 +187,6 @@ class ActorRegistry:
     ) -> Binding:
         if (table is GENERIC or model is not None) and id_type is not None:
             raise RegistrationError(f"{name}: id_type= is for a table derived from the state")
-        if (table is GENERIC and (columns or model)) or (model and table):
-            raise RegistrationError(f"{name}: table=, model= and columns= contradict each other")
-        if (table is GENERIC or model is not None) and id_type is not None:
-            raise RegistrationError(f"{name}: id_type= is for a table derived from the state")
         if (table is GENERIC and (model or columns)) or (model and table):
             raise RegistrationError(f"{name}: table=, model= and columns= contradict each other")
         if table is GENERIC:

@@ -7,8 +7,9 @@ etag of each row it changed; nothing given means that the guard did not hold.
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -30,6 +31,10 @@ class Kind(enum.Enum):
 
     def __init__(self, name: str) -> None:
         self.writes = name in ("create", "swap", "delete")
+
+
+_OWN: Final = re.compile(r"p\d+")
+"""The names of our own parameters."""
 
 
 class Parameter(NamedTuple):
@@ -130,18 +135,36 @@ class _Builder:
             Kind.SWAP: self._swap,
             Kind.DELETE: self._delete,
         }[kind]
-        single, order = self._backend.compile(build(_binds(parameters), None))
-        batch = None
+        constants: list[Any] = []
+        single, order = self._compile(build(_binds(parameters), None), len(parameters), constants)
+        batch: str | None = None
+        batch_order: list[int] = []
         if self._backend.batches and not any(p.wire.single for p in parameters):
             source, values = _arrays(parameters, ordinal=not kind.writes)
-            batch, _ = self._backend.compile(build(values, source))
+            batch, batch_order = self._compile(build(values, source), len(parameters), constants)
         return Statement(
             single,
-            [int(name[1:]) for name in order],
+            order,
             batch,
             self._token(kind),
+            batch_order,
+            tuple(constants),
             text=kind is Kind.READ and any(self._wires[c].text for c in self._layout.state),
         )
+
+    def _compile(self, statement: Any, own: int, constants: list[Any]) -> tuple[str, list[int]]:
+        """Compile, and tell where each parameter stands: in the row, or in what SQL of the
+        user's brings along (a default, a bind expression), which is added to ``constants``.
+        """
+        sql, parameters = self._backend.compile(statement)
+        order = []
+        for name, value in parameters:
+            if _OWN.fullmatch(name):
+                order.append(int(name[1:]))
+            else:
+                order.append(own + len(constants))
+                constants.append(value)
+        return sql, order
 
     def _columns(self, kind: Kind) -> list[sa.Column[Any]]:
         """Return the column of each parameter: see ``Statements`` for the order."""

@@ -19,7 +19,10 @@ GENERIC_TABLE: Final = "theater_actor"
 ROUTE_TABLE: Final = "theater_actor_type"
 TABLE_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,47}")
 BOOKKEEPING: Final = ("version", "etag", "created_at", "updated_at", "schema_version")
-RESERVED: Final = frozenset({*BOOKKEEPING, "metadata", "registry"})
+RESERVED: Final = frozenset(
+    {*BOOKKEEPING, "metadata", "registry", "oid", "tableoid"}
+    | {"cmax", "cmin", "ctid", "xmax", "xmin"}  # PostgreSQL's own columns of every table
+)
 _KEY_NAME: Final = re.compile(r"actor_id(_\d+)?")
 _MAX_NAME_BYTES: Final = 63
 # Room for a new version of a row on its own page. SQLAlchemy knows ``postgresql_with`` only
@@ -159,7 +162,7 @@ def _key_columns(id_types: Sequence[type]) -> list[sa.Column[Any]]:
 def _check_names(names: Sequence[str], of: str) -> None:
     seen: set[str] = set()
     for name in names:
-        if name in RESERVED or _KEY_NAME.fullmatch(name):
+        if name.lower() in RESERVED or _KEY_NAME.fullmatch(name):
             problem = "is a column of ours or SQLAlchemy's"
         elif name.lower() in seen:
             problem = "differs from another only in case"
@@ -176,9 +179,12 @@ def _check_names(names: Sequence[str], of: str) -> None:
 
 def model_layout(table: sa.Table, state: Sequence[sa.Column[Any]], name: str) -> Layout:
     """Return the layout of a table of the user's own, whose state columns are given."""
-    missing = [column for column in BOOKKEEPING if column not in table.c]
-    if missing:
-        raise RegistrationError(f"{name}: {table.name} lacks {missing}: add the ActorRow mixin")
+    for own in bookkeeping():
+        column = table.c.get(own.name)
+        if column is None or type(column.type) is not type(own.type):
+            raise RegistrationError(
+                f"{name}: {table.name} has no {own.name!r} as ActorRow gives it: add that mixin"
+            )
     keys = tuple(table.primary_key.columns)
     known = {*BOOKKEEPING, *(column.name for column in (*keys, *state))}
     others = [c for c in table.columns if c.name not in known and c.computed is None]

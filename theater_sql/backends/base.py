@@ -37,7 +37,8 @@ class Statement(NamedTuple):
     """One kind of operation on one layout, compiled.
 
     ``single`` takes a row's parameters in the order of ``order``; ``batch`` takes one array
-    for each parameter, ``None`` where rows go one by one. A write gives back the etag of each
+    for each parameter in the order of ``batch_order``, and is ``None`` where rows go one by
+    one. ``constants`` stand behind the parameters: what SQL of the user's brings along. A write gives back the etag of each
     row it changed, which stands at ``token`` among the parameters; a read gives the rows,
     behind their ordinals in a batch.
     """
@@ -46,6 +47,8 @@ class Statement(NamedTuple):
     order: Sequence[int]
     batch: str | None
     token: int | None
+    batch_order: Sequence[int] = ()
+    constants: tuple[Any, ...] = ()
     text: bool = False
 
 
@@ -134,7 +137,7 @@ class Backend(Protocol):
     def wire(self, column: sa.Column[Any]) -> Wire:
         """Return how a column's values travel."""
 
-    def compile(self, statement: sa.sql.ClauseElement) -> tuple[str, list[str]]:
+    def compile(self, statement: sa.sql.ClauseElement) -> tuple[str, list[tuple[str, Any]]]:
         """Return SQL for the driver's cursor, and its parameters' names in order."""
 
     def classify(self, error: BaseException, phase: Phase) -> Fault:

@@ -115,10 +115,11 @@ class PostgreSQL:
         """Return PostgreSQL's INSERT."""
         return postgresql.insert(table)
 
-    def compile(self, statement: sa.sql.ClauseElement) -> tuple[str, list[str]]:
-        """Return SQL with positional binary parameters, and their names in order."""
+    def compile(self, statement: sa.sql.ClauseElement) -> tuple[str, list[tuple[str, Any]]]:
+        """Return SQL with positional binary parameters, and their names and values in order."""
         compiled: Any = statement.compile(dialect=self._compiler, **self._options)
-        return re.sub(r"(?<!%)%s", "%b", compiled.string), list(compiled.positiontup)
+        sql = re.sub(r"(?<!%)%s", "%b", compiled.string)
+        return sql, [(name, compiled.params[name]) for name in compiled.positiontup]
 
     def wire(self, column: sa.Column[Any]) -> Wire:
         """Return how a column travels: natively if its type is on the list, else as text."""
@@ -187,6 +188,7 @@ class PostgreSQLSession:
         from psycopg.types.numeric import Int8BinaryDumper
 
         self._connection = connection
+        connection.commit()  # a listener of the engine's may have begun a transaction
         connection.autocommit = True
         # One width for all: else each mix of small and large numbers is another statement
         # to prepare.
@@ -203,8 +205,8 @@ class PostgreSQLSession:
             return [_single(cursor, statement, rows[0])]
         if statement.batch is None:
             return [_attempt(cursor, statement, row) for row in rows]
-        arrays = [list(values) for values in zip(*rows, strict=True)]
-        cursor.execute(statement.batch, arrays, prepare=True)
+        arrays = [*(list(values) for values in zip(*rows, strict=True)), *statement.constants]
+        cursor.execute(statement.batch, [arrays[i] for i in statement.batch_order], prepare=True)
         found = cursor.fetchall()
         if statement.token is not None:
             changed = {row[0] for row in found}
@@ -238,7 +240,7 @@ def _shut_down(connection: Any) -> None:
 
 
 def _single(cursor: Any, statement: Statement, row: tuple[Any, ...]) -> Answer:
-    order = statement.order
+    order, row = statement.order, row + statement.constants
     parameters = itemgetter(*order)(row) if len(order) > 1 else (row[order[0]],)
     cursor.execute(statement.single, parameters, prepare=True)
     found = cursor.fetchone()

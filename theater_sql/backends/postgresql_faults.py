@@ -72,7 +72,7 @@ def classify(error: BaseException, phase: Phase) -> Fault:
     entry = _BY_STATE.get(state) or _BY_STATE.get(state[:2])
     if entry is None:
         reason = f"PostgreSQL refused the statement (SQLSTATE {state}); {_NOTHING}"
-        return Fault(Action.RAISE, Unavailable, reason, error, of_row=True)
+        return Fault(Action.RAISE, Unavailable, reason, of_row=True)
     action, kind, reason = entry
     of_row = kind is NotPermitted  # row security may forbid this row and no other
     if action is Action.BLOCKED and phase is Phase.READ:

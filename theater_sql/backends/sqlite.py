@@ -29,6 +29,7 @@ from theater_sql.backends.base import (
     raw_connection,
     unforeseen,
 )
+from theater_sql.codec import CodecError
 from theater_sql.errors import (
     ConstraintViolation,
     CorruptState,
@@ -107,10 +108,10 @@ class SQLite:
         """Return SQLite's INSERT."""
         return sqlite.insert(table)
 
-    def compile(self, statement: sa.sql.ClauseElement) -> tuple[str, list[str]]:
-        """Return SQL with positional parameters, and their names in order."""
+    def compile(self, statement: sa.sql.ClauseElement) -> tuple[str, list[tuple[str, Any]]]:
+        """Return SQL with positional parameters, and their names and values in order."""
         compiled: Any = statement.compile(dialect=self.dialect, **self._options)
-        return compiled.string, list(compiled.positiontup)
+        return compiled.string, [(n, compiled.params[n]) for n in compiled.positiontup]
 
     def wire(self, column: sa.Column[Any]) -> Wire:
         """Return how a column travels: as SQLAlchemy's type for SQLite says."""
@@ -119,12 +120,10 @@ class SQLite:
         if isinstance(column.type, sa.JSON):
             return Wire(sa.Text(), column, load=_json_text)
         impl = column.type.dialect_impl(self.dialect)
-        return Wire(
-            column.type,
-            column,
-            bind=impl.bind_processor(self.dialect),
-            load=impl.result_processor(self.dialect, None),
-        )
+        bind, load = impl.bind_processor(self.dialect), impl.result_processor(self.dialect, None)
+        if isinstance(impl, sa.Numeric) and impl.asdecimal and bind and load:
+            bind = _exact_float(bind, load)
+        return Wire(column.type, column, bind=bind, load=load)
 
     def classify(self, error: BaseException, phase: Phase) -> Fault:
         """Return what an error from sqlite3 means, by its extended result code."""
@@ -206,6 +205,18 @@ def _constraint(error: sqlite3.IntegrityError) -> Fault:
     )
 
 
+def _exact_float(bind: Any, load: Any) -> Any:
+    """Refuse what SQLite would round: it keeps a NUMERIC as a float."""
+
+    def exact(value: Any) -> Any:
+        bound = bind(value)
+        if load(bound) != value:
+            raise CodecError("$", "more digits than SQLite keeps in a NUMERIC column")
+        return bound
+
+    return exact
+
+
 def _json_text(value: Any) -> Any:
     """Undo the numeric affinity of a column declared JSON."""
     return value if isinstance(value, str) else repr(value)
@@ -251,7 +262,8 @@ class SQLiteSession:
 
     def _attempt(self, statement: Statement, row: tuple[Any, ...]) -> Answer:
         """Execute one row's statement; a row that is refused does not harm the others."""
-        parameters = [row[i] for i in statement.order]
+        values = row + statement.constants
+        parameters = [values[i] for i in statement.order]
         try:
             found = self._connection.execute(statement.single, parameters).fetchone()
         except sqlite3.OperationalError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
@@ -75,5 +75,7 @@ def check_tree(value: Any, path: str = "$", depth: int = 0) -> None:
         raise CodecError(path, "NaN or infinity")
     elif kind is datetime:
         check_aware(path, value)
+        if value.utcoffset() % timedelta(minutes=1):
+            raise CodecError(path, "a zone whose offset has seconds, which JSON would cut")
     elif kind is time and value.tzinfo is not None:
         raise CodecError(path, "time with a zone")

@@ -44,7 +44,7 @@ class RowCodec:
         """Return the column values of a state, after it was built from them once."""
         pairs = zip(self._columns, self._shape.read(state), strict=True)
         values = tuple([_encode(column, value) for column, value in pairs])
-        self.decode(values)
+        self._shape.check_back(state, self.decode(values))
         return values
 
     def decode(self, values: Sequence[Any]) -> Any:

@@ -47,6 +47,9 @@ class Shape(Protocol):
     def build(self, raw: Mapping[str, Any]) -> Any:
         """Return the state with these values, by ``key``."""
 
+    def check_back(self, state: Any, back: Any) -> None:
+        """Raise ``CodecError`` if what was built of a state differs by the class's own doing."""
+
 
 def shape_of(state: Any, name: str) -> Shape:
     """Return the shape of a state class, or raise ``RegistrationError``."""
@@ -111,6 +114,7 @@ class ObjectShape:
         self._state = state
         self.fields = _fields(state, info)
         self._get = _getter(self.fields)
+        self._has_hook = hasattr(state, "__post_init__") or hasattr(state, "__attrs_post_init__")
 
     def read(self, state: Any) -> tuple[Any, ...]:
         if type(state) is not self._state:
@@ -122,6 +126,10 @@ class ObjectShape:
 
     def build(self, raw: Mapping[str, Any]) -> Any:
         return convert(raw, self._state)
+
+    def check_back(self, state: Any, back: Any) -> None:
+        if self._has_hook and self._get(back) != self._get(state):
+            raise CodecError("$", "its __post_init__ changes what was stored")
 
 
 class NamedTupleShape(ObjectShape):
@@ -155,6 +163,9 @@ class TypedDictShape:
     def build(self, raw: Mapping[str, Any]) -> Any:
         return convert(raw, self._state)
 
+    def check_back(self, state: Any, back: Any) -> None:
+        """A dict has no code of its own."""
+
 
 class PydanticShape:
     """Pydantic model: attributes where a column holds them, its own dump for the rest."""
@@ -184,6 +195,10 @@ class PydanticShape:
             return self._model.model_validate(dict(raw), strict=False, by_name=True, by_alias=False)
         except ValueError as error:
             raise pydantic_error(error) from None
+
+    def check_back(self, state: Any, back: Any) -> None:
+        if back != state:
+            raise CodecError("$", "the model does not come back equal")
 
 
 def _pydantic_field(name: str, annotation: Any) -> Field:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from theater_sql.backends.base import Action, Backend, Fault
-from theater_sql.errors import StorageClosed
+from theater_sql.errors import StorageClosed, Unavailable
 from theater_sql.lanes.lane import Lane
 from theater_sql.lanes.operation import Operation, Outcome
 from theater_sql.lanes.queue import Queue, QueueClosed
@@ -47,6 +47,7 @@ class Lanes:
         self._bounds = (max_rows, max_bytes)
         self._limit = timeout + _GRACE
         self._closed = False
+        self.rests_for_fork = not (backend.batches or backend.shared_connection)
         self._lock = threading.Lock()
         self._start_afresh()
         _open.add(self)
@@ -68,8 +69,13 @@ class Lanes:
 
     def _submit(self, operations: list[Operation]) -> None:
         """Queue operations; on closed lanes settle them so, at once."""
-        if not self._started:
-            self._start()
+        try:
+            if not self._started:
+                self._start()
+        except RuntimeError as error:  # no thread can be started
+            fault = Fault(Action.RAISE, Unavailable, "no thread can be started", error)
+            self._writes.settle_early(operations, Outcome(None, fault))
+            return
         self._put(self._writes, [op for op in operations if op.kind.writes])
         self._put(self._reads, [op for op in operations if not op.kind.writes])
 
@@ -118,10 +124,10 @@ class Lanes:
 
     def _start(self) -> None:
         with self._lock:
-            if not self._started and not self._closed:
-                for lane in self._lanes():
-                    lane.thread.start()
-                self._watchdog.start()
+            if not (self._started or self._closed):
+                for thread in (self._watchdog, *(lane.thread for lane in self._lanes())):
+                    if thread.ident is None:  # the last try may have failed half way
+                        thread.start()
                 self._started = True
 
     def abandon(self) -> None:
@@ -166,11 +172,33 @@ def _close_all() -> None:
         lanes.close()
 
 
+_resting: list[Lane] = []
+
+
+def _rest_all() -> None:
+    """Before a fork, close what a child could not live beside: SQLite's open files.
+
+    SQLite keeps a process's file locks in its memory. A child inherits that memory and not
+    the locks: it would believe that it holds them, and write to a log that others delete.
+    """
+    for lanes in list(_open):
+        if lanes.rests_for_fork:
+            _resting.extend(lanes._lanes())
+    for lane in _resting:
+        lane.rest()
+
+
+def _resume_all() -> None:
+    while _resting:
+        _resting.pop().resume()
+
+
 def _abandon_all() -> None:
+    _resting.clear()
     for lanes in list(_open):
         lanes.abandon()
 
 
 # Daemon threads die with the interpreter; what they had accepted must not.
 atexit.register(_close_all)
-os.register_at_fork(after_in_child=_abandon_all)
+os.register_at_fork(before=_rest_all, after_in_parent=_resume_all, after_in_child=_abandon_all)

@@ -55,18 +55,28 @@ class Lane:
         self._sent_at = float("inf")
         self._failures = 0
         self._fault: Fault | None = None
+        self._in_use = threading.Lock()
         self.thread: Final = threading.Thread(target=self._run, name=name, daemon=True)
 
     def _run(self) -> None:
         while self._queue.wait(self._patient):
-            session = self._connected()
+            with self._in_use:
+                session = self._connected()
+                batch = self._queue.take(self._patient) if session else []
+                if session and batch:
+                    self._serve(session, batch)
             if session is None:
                 self._pause()
-                continue
-            batch = self._queue.take(self._patient)
-            if batch:
-                self._serve(session, batch)
         self._drop_session()
+
+    def rest(self) -> None:
+        """Between two flushes, close the connection and open none until ``resume``."""
+        self._in_use.acquire()
+        self._drop_session()
+
+    def resume(self) -> None:
+        """Go on after ``rest``."""
+        self._in_use.release()
 
     def _serve(self, session: Session, batch: Sequence[Operation]) -> None:
         self._in_flight = tuple(batch)
@@ -74,11 +84,12 @@ class Lane:
             if self._patient:
                 self._wait_for_lock(session, batch)
             else:
-                self._flush(session, batch)
+                # Sorted keys: see the planner settings of PostgreSQL's sessions.
+                self._flush(session, sorted(batch, key=lambda operation: operation.key))
         except Exception as error:  # a defect of ours must not leave callers waiting for ever
             log.exception("a lane failed")
             self._drop_session()
-            fault = self._backend.classify(error, Phase.WRITE)
+            fault = self._backend.classify(error, _phase(batch[0]))
             self._refuse([op for op in batch if op.place is Place.TAKEN], fault)
         finally:
             self._in_flight = ()

@@ -101,7 +101,7 @@ class Queue:
             return True
 
     def take(self, patient: bool) -> list[Operation]:
-        """Return the next batch, sorted by key; its actors are busy until ``finish``."""
+        """Return the next batch; its actors are busy until ``finish``."""
         with self._lock:
             groups = self._groups[patient]
             if not groups:
@@ -114,7 +114,6 @@ class Queue:
                 groups[group] = waiting
                 self._changed[patient].notify()
             self._notify_if_done()
-        batch.sort(key=lambda operation: operation.key)
         return batch
 
     def _fill(self, waiting: deque[Operation], max_rows: int) -> list[Operation]:
