@@ -38,9 +38,9 @@ class Statement(NamedTuple):
 
     ``single`` takes a row's parameters in the order of ``order``; ``batch`` takes one array
     for each parameter in the order of ``batch_order``, and is ``None`` where rows go one by
-    one. ``constants`` stand behind the parameters: what SQL of the user's brings along. A write gives back the etag of each
-    row it changed, which stands at ``token`` among the parameters; a read gives the rows,
-    behind their ordinals in a batch.
+    one. ``constants`` stand behind the parameters: what SQL of the user's brings along. A
+    write gives back the etag of each row it changed, which stands at ``token`` among the
+    parameters; a read gives the rows, behind their ordinals in a batch.
     """
 
     single: str
