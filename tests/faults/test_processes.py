@@ -208,3 +208,49 @@ def test_a_first_call_while_the_storage_is_closed(db: str, monkeypatch: pytest.M
     caller.join(5)
     assert not caller.is_alive(), "the call waits for ever"
     assert told in ([], [StorageClosed])
+
+
+def test_what_a_child_writes_after_its_parent_closed_is_there(lite: str) -> None:
+    """SQLite keeps file locks in the memory of the process, which a fork copies without them."""
+    parent_closed, child_ready = os.pipe(), os.pipe()
+    storage = SQLStorage(lite, ACTORS)
+    storage.put(BOX, "parent", Count())
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            storage.put(BOX, "first", Count())
+            os.write(child_ready[1], b"x")
+            os.read(parent_closed[0], 1)
+            for n in range(20):
+                storage.put(BOX, f"late{n}", Count(n))
+            storage.close()
+            status = 0
+        finally:
+            os._exit(status)
+    os.read(child_ready[0], 1)
+    storage.close()
+    os.write(parent_closed[1], b"x")
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    for end in (*parent_closed, *child_ready):
+        os.close(end)
+    with direct(lite) as other:
+        assert [n for n in range(20) if other.get(BOX, f"late{n}") is NOT_PRESENT] == []
+
+
+def test_children_that_were_forked_while_a_lane_wrote_can_write(lite: str) -> None:
+    with SQLStorage(lite, ACTORS) as storage:
+        stop = threading.Event()
+
+        def write() -> None:
+            while not stop.is_set():
+                storage.put(BOX, "busy", Count())
+
+        thread = threading.Thread(target=write)
+        thread.start()
+        try:
+            for _ in range(6):
+                assert in_child(lambda: storage.put(BOX, "child", Count())) == 0
+        finally:
+            stop.set()
+            thread.join()
