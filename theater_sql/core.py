@@ -155,7 +155,7 @@ class HandleSteps(Generic[S]):
         return self._remembering(self._put(state))
 
     def delete(self) -> Steps[None]:
-        """Remove the actor where the last seen etag still holds."""
+        """Remove the actor where the last seen etag still holds, or whatever is there."""
         return self._remembering(self._delete())
 
     def _get(self) -> Steps[Found[Any] | NotPresent]:
@@ -164,9 +164,9 @@ class HandleSteps(Generic[S]):
         return found
 
     def _put(self, state: S) -> Steps[Etag]:
-        if self._etag is None:
-            yield from self._get()
-        expect = self._etag if self._etag is not None else OVERWRITE
+        expect = self._etag
+        if expect is None:
+            expect = (yield from self._get()).etag
         put = self._core.put(*self._actor, state, expect, None, False, self._timeout)
         self._etag = etag = yield from put
         return etag

@@ -31,8 +31,8 @@ T = TypeVar("T")
 class Handle(Generic[S]):
     """One actor's get, put and delete, by compare and swap on the etag that it remembers.
 
-    A put or delete before the first get reads first. After an error it is unusable until the
-    next get. Calls of several threads run one after the other.
+    A put before the first get reads first; a delete removes what is there. After an error it
+    is unusable until the next get. Calls of several threads run one after the other.
     """
 
     __slots__ = ("_lanes", "_lock", "_steps")

@@ -159,12 +159,11 @@ class Queue:
                 return
         del self._busy[operation.actor]
 
-    def withdraw(self, operation: Operation, outcome: Outcome) -> bool:
-        """Settle an operation, and tell whether no lane had taken it: then it is not sent."""
+    def withdraw(self, operation: Operation, outcome: Outcome) -> None:
+        """Settle an operation that nobody waits for; one that no lane has taken is not sent."""
         with self._lock:
             if operation.settle(outcome) and operation.place is Place.READY:
                 self._release(operation)
-            return operation.place is not Place.TAKEN
 
     def expire(self, now: float, outcome_of: Callable[[Operation], Outcome]) -> None:
         """Settle what waits past its deadline."""
