@@ -131,7 +131,7 @@ class AsyncSQLStorage(AsyncStorage):
 
     async def close(self) -> None:
         """See ``SQLStorage.close``."""
-        await asyncio.to_thread(self._core.lanes.close)
+        await asyncio.to_thread(self._core.close)
 
     async def __aenter__(self) -> Self:
         return self

@@ -110,6 +110,12 @@ class Core:
         name = self._actors.match(actor_type).name
         raise InvalidEtag(name, actor_id, f"{problem}; nothing was sent")
 
+    def close(self) -> None:
+        """Finish what is queued and close the connections; an engine that was given stays."""
+        self.lanes.close()
+        if isinstance(self._url, (str, URL)):
+            self._engine.dispose()
+
     def create_all(self) -> None:
         """Create the tables that are missing in the metadata of the registry and the models."""
         from theater_sql.migrations.connections import translated

@@ -163,7 +163,7 @@ class SQLStorage(Storage):
 
     def close(self) -> None:
         """Finish what is queued and close the connections; later calls are refused."""
-        self._core.lanes.close()
+        self._core.close()
 
     def __enter__(self) -> Self:
         return self
