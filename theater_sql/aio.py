@@ -145,7 +145,10 @@ async def adrive(lanes: Lanes, steps: Steps[T]) -> T:
     try:
         operation = next(steps)
         while True:
-            operation = steps.send(await lanes.arun(operation))
+            operation = steps.send(await lanes.enqueue(operation))
+    except asyncio.CancelledError:
+        lanes.withdraw(operation)
+        raise
     except StopIteration as done:
         result: T = done.value
         return result

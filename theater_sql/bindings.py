@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapper
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.types import TypeDecorator
 
-from theater_sql.checks import check_for, is_aware, same
+from theater_sql.checks import check_for, is_aware
 from theater_sql.codec import (
     CodecError,
     ColumnCodec,
@@ -22,6 +22,7 @@ from theater_sql.codec import (
     RowCodec,
     Shape,
     StateCodec,
+    same,
     shape_of,
 )
 from theater_sql.columns import attach_utc, column_codec
@@ -170,6 +171,8 @@ def _typed_key(
 
 class ModelShape:
     """A mapped class whose transient instances are the states."""
+
+    is_plain = False
 
     def __init__(self, mapper: Mapper[Any]) -> None:
         self._model = mapper.class_

@@ -7,11 +7,12 @@ so that threads and coroutines are two doors to the same steps.
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import suppress
 from typing import Any, NoReturn, TypeVar
+from uuid import uuid4
 
-from theater_sql.backends.base import Fault
+from theater_sql.backends.base import Fault, Statement
 from theater_sql.bindings import Binding
 from theater_sql.codec import CodecError
 from theater_sql.contract import (
@@ -36,7 +37,7 @@ from theater_sql.errors import (
     Unavailable,
 )
 from theater_sql.lanes import Operation, Outcome
-from theater_sql.statements import Kind, Statements
+from theater_sql.statements import Statements
 
 T = TypeVar("T")
 Steps = Generator[Operation, Outcome, T]
@@ -45,6 +46,8 @@ Steps = Generator[Operation, Outcome, T]
 class Call:
     """One call on one actor; ``deadline`` is on the monotonic clock."""
 
+    __slots__ = ("_actor_id", "_binding", "_deadline", "_former", "_key", "_statements")
+
     def __init__(
         self, binding: Binding, statements: Statements, actor_id: ActorId, deadline: float
     ) -> None:
@@ -52,32 +55,42 @@ class Call:
         self._statements = statements
         self._actor_id = actor_id
         self._deadline = deadline
-        key = binding.key(actor_id)
-        self._key = key
-        self._keys = [statements.key(key)]
+        self._key = key = statements.key(binding.key(actor_id))
+        self._former: Sequence[tuple[Any, ...]] = ()
         if binding.aliases and binding.is_generic:
             # The rows of a type that was renamed stay under its old name.
-            self._keys += [statements.key((name, *key[1:])) for name in binding.aliases]
+            self._former = [statements.key((name, *key[1:])) for name in binding.aliases]
 
     def get(self) -> Steps[Found[Any] | NotPresent]:
         """Read the row and decode it."""
-        outcome = yield from self._send(Kind.READ)
+        read = self._statements.read
+        outcome = yield self._operation(read)
+        if self._former:
+            outcome = yield from self._send_to_former(outcome, read)
         self._raise_fault(outcome)
         return NOT_PRESENT if outcome.answer is None else self._found(outcome.answer)
 
     def put(
-        self, state: Any, expect: Etag | Expect, etag: Etag, *, overwrite_corrupt: bool
+        self, state: Any, expect: Etag | Expect, etag: Etag | None, *, overwrite_corrupt: bool
     ) -> Steps[Etag]:
-        """Write the state where ``expect`` holds, giving the row ``etag``."""
+        """Write the state where ``expect`` holds, giving the row ``etag`` or a new one."""
         values = self._parameters(state)
-        if expect is not OVERWRITE:
-            return (yield from self._write(values, expect, etag))
+        token = None if etag is None else self._statements.etag(etag)
+        etag = Etag(uuid4()) if etag is None else etag
+        if expect is OVERWRITE:
+            return self._overwrite(values, etag, token, overwrite_corrupt)
+        return self._write(values, expect, etag, token)
+
+    def _overwrite(
+        self, values: tuple[Any, ...], etag: Etag, token: Any, overwrite_corrupt: bool
+    ) -> Steps[Etag]:
+        """Write over whatever is there, as long as that takes."""
         while True:
             present = yield from self._writable(overwrite_corrupt)
             if present == etag:
                 return etag
             try:
-                return (yield from self._write(values, present, etag))
+                return (yield from self._write(values, present, etag, token))
             except Conflict as conflict:
                 self._check_time(conflict)
 
@@ -94,22 +107,26 @@ class Call:
             except Conflict as conflict:
                 self._check_time(conflict)
 
-    def _write(self, values: tuple[Any, ...], expect: Any, etag: Etag) -> Steps[Etag]:
+    def _write(self, values: tuple[Any, ...], expect: Any, etag: Etag, token: Any) -> Steps[Etag]:
         """Compare and swap, or create; a row that carries ``etag`` already is a success."""
         statements, version = self._statements, self._binding.schema_version
+        new = statements.etag(etag)
         if expect is ABSENT:
             yield from self._check_former_names()
             fills = statements.fills(statements.layout.on_create)
-            row = (*self._keys[0], *values, *fills, statements.etag(etag), version)
-            outcome = yield Operation(Kind.CREATE, statements, row, self._deadline)
+            outcome = yield self._operation(
+                statements.create, (*values, *fills, new, version), token
+            )
         else:
             fills = statements.fills(statements.layout.on_update)
-            rest = (statements.etag(expect), *values, *fills, statements.etag(etag), version)
-            outcome = yield from self._send(Kind.SWAP, *rest)
-        if not self._may_exist(outcome, expect):
-            self._raise_fault(outcome, etag)
+            rest = (statements.etag(expect), *values, *fills, new, version)
+            outcome = yield self._operation(statements.swap, rest, token)
+            if self._former:
+                outcome = yield from self._send_to_former(outcome, statements.swap, rest, token)
         if outcome.answer:
             return etag
+        if not self._may_exist(outcome, expect):
+            self._raise_fault(outcome, etag)
         actual = yield from self._look_after(outcome, etag)
         if actual == etag:
             return etag
@@ -134,7 +151,9 @@ class Call:
             if actual is not None:
                 raise self._conflict(expect, actual)
             return
-        outcome = yield from self._send(Kind.DELETE, self._statements.etag(expect))
+        delete, etag = self._statements.delete, self._statements.etag(expect)
+        outcome = yield self._operation(delete, (etag,), etag)
+        outcome = yield from self._send_to_former(outcome, delete, (etag,), etag)
         self._raise_fault(outcome)
         if outcome.answer:
             return
@@ -147,7 +166,9 @@ class Call:
 
     def _look(self) -> Steps[Etag | None]:
         """Return the etag that is there."""
-        outcome = yield from self._send(Kind.LOOK)
+        look = self._statements.look
+        outcome = yield self._operation(look)
+        outcome = yield from self._send_to_former(outcome, look)
         self._raise_fault(outcome)
         return None if outcome.answer is None else self._etag(outcome.answer[0])
 
@@ -173,21 +194,33 @@ class Call:
 
     def _check_former_names(self) -> Steps[None]:
         """Refuse to create an actor whose row stands under a former name of its type."""
-        for key in self._keys[1:]:
-            outcome = yield Operation(Kind.LOOK, self._statements, key, self._deadline)
+        for key in self._former:
+            outcome = yield Operation(self._statements.look, key, key, self._deadline)
             self._raise_fault(outcome)
             if outcome.answer is not None:
                 raise self._conflict(ABSENT, self._etag(outcome.answer[0]))
 
-    def _send(self, kind: Kind, *rest: Any) -> Steps[Outcome]:
-        """Send a statement to the row's key, then to those of former names, until one matches."""
-        doubtful = False
-        for key in self._keys:
-            outcome = yield Operation(kind, self._statements, (*key, *rest), self._deadline)
-            doubtful = doubtful or outcome.doubtful
+    def _operation(
+        self, statement: Statement, rest: tuple[Any, ...] = (), token: Any = None
+    ) -> Operation:
+        key = self._key
+        return Operation(statement, key, key + rest, self._deadline, token)
+
+    def _send_to_former(
+        self,
+        outcome: Outcome,
+        statement: Statement,
+        rest: tuple[Any, ...] = (),
+        token: Any = None,
+    ) -> Steps[Outcome]:
+        """Send a statement that matched nothing to the keys of former names, until one does."""
+        doubtful = outcome.doubtful
+        for key in self._former:
             if outcome.fault or outcome.answer:
                 break
-        return outcome._replace(doubtful=True) if doubtful else outcome
+            outcome = yield Operation(statement, key, key + rest, self._deadline, token)
+            doubtful = doubtful or outcome.doubtful
+        return outcome._replace(doubtful=doubtful)
 
     def _parameters(self, state: Any) -> tuple[Any, ...]:
         """Return the state's parameters, or raise ``InvalidState``."""
@@ -218,7 +251,7 @@ class Call:
         try:
             state = self._binding.codec.decode(statements.load_state(values))
             if self._binding.identify:
-                self._binding.identify(state, self._key)
+                self._binding.identify(state, self._binding.key(self._actor_id))
             when = statements.load_time(updated_at)
             return Found(state, Etag(statements.load_etag(etag)), version, when)
         except CodecError as error:

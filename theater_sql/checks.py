@@ -15,7 +15,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.types import TypeEngine
 
-from theater_sql.codec import CodecError
+from theater_sql.codec import CodecError, same
 from theater_sql.codec.limits import check_aware, check_finite, check_size, check_text
 from theater_sql.types import MICROSECOND, Duration, ExactDecimal, UTCDateTime
 
@@ -30,11 +30,6 @@ def is_aware(type_: Any) -> bool:
     return isinstance(type_, UTCDateTime) or bool(getattr(type_, "timezone", False))
 
 
-def same(value: Any) -> Any:
-    """Return the value: it comes back as it is."""
-    return value
-
-
 def check_for(type_: TypeEngine[Any]) -> Check:
     """Return the check of a value for a column type; ``CodecError`` if it would not come back."""
     for kind, make in _CHECKS:
@@ -46,17 +41,23 @@ def check_for(type_: TypeEngine[Any]) -> Check:
 def _exact(kind: type) -> Check:
     def check(value: Any) -> Any:
         if type(value) is not kind:
-            raise CodecError("$", f"expected {kind.__name__}, got {type(value).__name__}")
+            raise _wrong(kind, value)
         return value
 
     return check
 
 
+def _wrong(kind: type, value: Any) -> CodecError:
+    return CodecError("$", f"expected {kind.__name__}, got {type(value).__name__}")
+
+
 def _integer(bits: int) -> Check:
-    exact, low, high = _exact(int), -(2 ** (bits - 1)), 2 ** (bits - 1)
+    low, high = -(2 ** (bits - 1)), 2 ** (bits - 1)
 
     def check(value: Any) -> Any:
-        if not low <= exact(value) < high:
+        if type(value) is not int:
+            raise _wrong(int, value)
+        if not low <= value < high:
             raise CodecError("$", f"does not fit {bits} bits")
         return value
 
@@ -64,10 +65,10 @@ def _integer(bits: int) -> Check:
 
 
 def _text(length: int | None) -> Check:
-    exact = _exact(str)
-
     def check(value: Any) -> Any:
-        check_text("$", exact(value))
+        if type(value) is not str:
+            raise _wrong(str, value)
+        check_text("$", value)
         if length is not None and len(value) > length:
             raise CodecError("$", f"longer than {length} characters")
         return value
@@ -88,9 +89,11 @@ def _fixed_text(length: int | None) -> Check:
 
 def _float(value: Any) -> float:
     if type(value) is int and abs(value) <= 2**53:
-        value = float(value)
-    check_finite("$", _exact(float)(value))
-    return float(value)
+        return float(value)
+    if type(value) is not float:
+        raise _wrong(float, value)
+    check_finite("$", value)
+    return value
 
 
 def _single(value: Any) -> float:
@@ -163,20 +166,23 @@ def _datetime(type_: Any) -> Check:
     return check
 
 
+_TIME, _BYTES, _TIMEDELTA = _exact(time), _exact(bytes), _exact(timedelta)
+
+
 def _time(value: Any) -> Any:
-    if _exact(time)(value).tzinfo is not None:
+    if _TIME(value).tzinfo is not None:
         raise CodecError("$", "time with a zone")
     return value
 
 
 def _duration(value: Any) -> Any:
-    if not -(2**63) <= _exact(timedelta)(value) // MICROSECOND < 2**63:
+    if not -(2**63) <= _TIMEDELTA(value) // MICROSECOND < 2**63:
         raise CodecError("$", "more than 292,000 years")
     return value
 
 
 def _bytes(value: Any) -> Any:
-    check_size("$", len(_exact(bytes)(value)))
+    check_size("$", len(_BYTES(value)))
     return value
 
 

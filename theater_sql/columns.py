@@ -14,8 +14,8 @@ import sqlalchemy as sa
 from msgspec import inspect
 from sqlalchemy.types import TypeEngine
 
-from theater_sql.checks import Check, check_for, is_aware, same
-from theater_sql.codec import CodecError, ColumnCodec, Field, json_codec, scalar_info
+from theater_sql.checks import Check, check_for, is_aware
+from theater_sql.codec import CodecError, ColumnCodec, Field, json_codec, same, scalar_info
 from theater_sql.errors import RegistrationError
 from theater_sql.types import (
     TEXT_KEY,
@@ -43,6 +43,14 @@ _BY_INFO: Final[dict[type[inspect.Type], Callable[[], TypeEngine[Any]]]] = {
     inspect.EnumType: sa.String,
     inspect.LiteralType: sa.String,
 }
+
+_UNCONSTRAINED: Final = (
+    inspect.BoolType(),
+    inspect.BytesType(),
+    inspect.FloatType(),
+    inspect.IntType(),
+    inspect.StrType(),
+)
 
 ID_TYPES: Final[dict[type, Callable[[], TypeEngine[Any]]]] = {
     str: lambda: TEXT_KEY,
@@ -74,7 +82,9 @@ def column_codec(field: Field, column: sa.Column[Any], name: str) -> ColumnCodec
     if (nullable or field.optional) and not column.nullable:
         raise RegistrationError(f"{name}.{field.name}: may be None, but its column is NOT NULL")
     encode, decode = _functions(field, scalar, column.type, name)
-    return ColumnCodec(column.name, field.key, nullable, field.optional, encode, decode)
+    # The checks of these columns take exactly what these types do, constraints aside.
+    certain = scalar in _UNCONSTRAINED and type(column.type) is type(column_of(field).type)
+    return ColumnCodec(column.name, field.key, nullable, field.optional, encode, decode, certain)
 
 
 def _functions(field: Field, scalar: Any, type_: Any, name: str) -> tuple[Check, Check]:

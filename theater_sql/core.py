@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from typing import Any, Generic, TypeVar
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from sqlalchemy.engine import URL, Engine
 
@@ -42,9 +42,10 @@ class Core:
         writers: int = 1,
         max_batch_rows: int = 256,
         max_batch_bytes: int = 8 * 2**20,
+        max_queue: int = 100_000,
     ) -> None:
-        if not (timeout > 0 and writers > 0 and max_batch_rows > 0 and max_batch_bytes > 0):
-            raise ConfigurationError("timeout, writers and the batch bounds are above zero")
+        if not min(timeout, writers, max_batch_rows, max_batch_bytes, max_queue) > 0:
+            raise ConfigurationError("timeout, writers and the bounds are above zero")
         self._url = url
         self._engine = url if not isinstance(url, (str, URL)) else engine_for(url, timeout=timeout)
         self._backend = backend_for(self._engine, timeout)
@@ -56,6 +57,7 @@ class Core:
             writers=writers,
             max_rows=max_batch_rows,
             max_bytes=max_batch_bytes,
+            max_length=max_queue,
             timeout=timeout,
         )
 
@@ -87,7 +89,6 @@ class Core:
     ) -> Steps[Etag]:
         """Return the steps of ``SQLStorage.put``."""
         self._check_etags(actor_type, actor_id, expect, etag)
-        etag = Etag(uuid4()) if etag is None else etag
         call = self.call(actor_type, actor_id, timeout)
         return call.put(state, expect, etag, overwrite_corrupt=overwrite_corrupt)
 

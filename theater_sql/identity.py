@@ -62,6 +62,8 @@ def _module_name(cls: type[Any]) -> str:
 
 def check_id(name: str, actor_id: ActorId) -> tuple[IdPart, ...]:
     """Return the parts of an id (one, or those of a tuple), or raise ``InvalidId``."""
+    if type(actor_id) is str and _text_problem(actor_id) is None:
+        return (actor_id,)  # which most ids are
     parts = actor_id if type(actor_id) is tuple else (actor_id,)
     if not 1 <= len(parts) <= MAX_PARTS:
         reason = f"a tuple is an actor id if it has 1 to {MAX_PARTS} parts; nothing was sent"

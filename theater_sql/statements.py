@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
@@ -56,7 +57,6 @@ class Statements:
         self.layout = layout
         self._backend = backend
         self._wires = {c: backend.wire(c) for c in layout.table.columns}
-        self._compiled: dict[Kind, Statement] = {}
         self.key = _binder([self._wires[c] for c in layout.keys])
         """Makes the key's parameters of its values."""
         self.state = _binder([self._wires[c] for c in layout.state])
@@ -66,11 +66,31 @@ class Statements:
         self._etag = self._wires[layout.table.c.etag]
 
     def __getitem__(self, kind: Kind) -> Statement:
-        statement = self._compiled.get(kind)
-        if statement is None:
-            build = _Builder(self.layout, self._backend, self._wires)
-            statement = self._compiled[kind] = build(kind)
+        statement: Statement = getattr(self, kind.value)
         return statement
+
+    @cached_property
+    def read(self) -> Statement:
+        return self._build(Kind.READ)
+
+    @cached_property
+    def look(self) -> Statement:
+        return self._build(Kind.LOOK)
+
+    @cached_property
+    def create(self) -> Statement:
+        return self._build(Kind.CREATE)
+
+    @cached_property
+    def swap(self) -> Statement:
+        return self._build(Kind.SWAP)
+
+    @cached_property
+    def delete(self) -> Statement:
+        return self._build(Kind.DELETE)
+
+    def _build(self, kind: Kind) -> Statement:
+        return _Builder(self.layout, self._backend, self._wires)(kind)
 
     def fills(self, fills: Sequence[Fill]) -> tuple[Any, ...]:
         """Return the parameters of the columns that Python fills, with a new value each."""
@@ -143,6 +163,8 @@ class _Builder:
             source, values = _arrays(parameters, ordinal=not kind.writes)
             batch, batch_order = self._compile(build(values, source), len(parameters), constants)
         return Statement(
+            self._layout,
+            kind.writes,
             single,
             order,
             batch,

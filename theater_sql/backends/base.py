@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import sqlalchemy as sa
@@ -12,6 +13,7 @@ from sqlalchemy.pool import Pool
 from sqlalchemy.sql.dml import Insert
 
 from theater_sql.errors import OutcomeUnknown, StorageError, Unavailable
+from theater_sql.tables import Layout
 
 
 class Wire(NamedTuple):
@@ -33,8 +35,9 @@ class Wire(NamedTuple):
     text: bool = False
 
 
-class Statement(NamedTuple):
-    """One kind of operation on one layout, compiled.
+@dataclass(frozen=True, eq=False, slots=True)
+class Statement:
+    """One kind of operation on one layout, compiled. Operations of one statement make a batch.
 
     ``single`` takes a row's parameters in the order of ``order``; ``batch`` takes one array
     for each parameter in the order of ``batch_order``, and is ``None`` where rows go one by
@@ -43,6 +46,8 @@ class Statement(NamedTuple):
     parameters; a read gives the rows, behind their ordinals in a batch.
     """
 
+    layout: Layout
+    writes: bool
     single: str
     order: Sequence[int]
     batch: str | None

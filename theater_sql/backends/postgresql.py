@@ -209,6 +209,8 @@ class PostgreSQLSession:
         cursor.execute(statement.batch, [arrays[i] for i in statement.batch_order], prepare=True)
         found = cursor.fetchall()
         if statement.token is not None:
+            if len(found) == len(rows):
+                return [True] * len(rows)
             changed = {row[0] for row in found}
             return [row[statement.token] in changed for row in rows]
         answers: list[Answer] = [None] * len(rows)

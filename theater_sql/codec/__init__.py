@@ -2,7 +2,7 @@
 
 from theater_sql.codec.limits import CodecError
 from theater_sql.codec.plain import PlainCodec
-from theater_sql.codec.rows import ColumnCodec, DocumentCodec, RowCodec, StateCodec
+from theater_sql.codec.rows import ColumnCodec, DocumentCodec, RowCodec, StateCodec, same
 from theater_sql.codec.shapes import Field, Shape, shape_of
 from theater_sql.codec.typed import Codec, inspect_type, json_codec, scalar_info
 
@@ -18,6 +18,7 @@ __all__ = [
     "StateCodec",
     "inspect_type",
     "json_codec",
+    "same",
     "scalar_info",
     "shape_of",
 ]

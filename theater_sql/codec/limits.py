@@ -28,16 +28,18 @@ class CodecError(ValueError):
 
 def check_text(path: str, text: str) -> None:
     """Refuse what PostgreSQL's text can't hold, on every database alike."""
-    if text.isascii():
-        size = len(text)
-    else:
-        try:
-            size = len(text.encode())
-        except UnicodeEncodeError:
-            raise CodecError(path, "lone surrogate") from None
-    check_size(path, size)
+    size = len(text) if text.isascii() else _encoded_size(path, text)
+    if size > MAX_BYTES:
+        check_size(path, size)
     if "\0" in text:
         raise CodecError(path, "NUL character")
+
+
+def _encoded_size(path: str, text: str) -> int:
+    try:
+        return len(text.encode())
+    except UnicodeEncodeError:
+        raise CodecError(path, "lone surrogate") from None
 
 
 def check_size(path: str, size: int) -> None:

@@ -12,10 +12,17 @@ from theater_sql.codec.shapes import Shape
 from theater_sql.codec.typed import Codec
 
 
+def same(value: Any) -> Any:
+    """Return the value: it comes back as it is."""
+    return value
+
+
 class ColumnCodec(NamedTuple):
     """One state column: which field it holds, and how; ``None`` never reaches the functions.
 
-    ``optional`` marks a field that may be left out, which the row holds as NULL.
+    ``optional`` marks a field that may be left out, which the row holds as NULL. ``decode``
+    is ``same`` where there is nothing to do, ``certain`` tells that what ``encode`` accepts
+    comes back without fail.
     """
 
     column: str
@@ -24,6 +31,7 @@ class ColumnCodec(NamedTuple):
     optional: bool
     encode: Callable[[Any], Any]
     decode: Callable[[Any], Any]
+    certain: bool = False
 
 
 class StateCodec(Protocol):
@@ -34,27 +42,49 @@ class StateCodec(Protocol):
 
 
 class RowCodec:
-    """A state with a column for each field. What is encoded is decoded before it is stored."""
+    """A state with a column for each field. What is encoded is decoded before it is stored,
+    unless that can't fail.
+
+    This runs for every put, so it makes no call that a column does not need.
+    """
 
     def __init__(self, shape: Shape, columns: Sequence[ColumnCodec]) -> None:
         self._shape = shape
         self._columns = tuple(columns)
+        self._keys = tuple(column.key for column in columns)
+        self._decoded = tuple(column for column in columns if column.decode is not same)
+        self._optional = tuple(column.key for column in columns if column.optional)
+        self._is_certain = shape.is_plain and all(column.certain for column in columns)
 
     def encode(self, state: Any) -> tuple[Any, ...]:
         """Return the column values of a state, after it was built from them once."""
-        pairs = zip(self._columns, self._shape.read(state), strict=True)
-        values = tuple([_encode(column, value) for column, value in pairs])
-        self._shape.check_back(state, self.decode(values))
-        return values
+        values: list[Any] = []
+        for column, value in zip(self._columns, self._shape.read(state), strict=True):
+            try:
+                if value is None or value is msgspec.UNSET:
+                    _check_nothing(column, value)
+                    values.append(None)
+                else:
+                    values.append(column.encode(value))
+            except CodecError as error:
+                raise _inside(column, error) from None
+        if not self._is_certain:
+            self._shape.check_back(state, self.decode(values))
+        return tuple(values)
 
     def decode(self, values: Sequence[Any]) -> Any:
         """Return the state that these column values hold."""
-        raw = {}
-        for column, value in zip(self._columns, values, strict=True):
+        raw = dict(zip(self._keys, values, strict=True))
+        for column in self._decoded:
+            value = raw[column.key]
             if value is not None:
-                raw[column.key] = _decode(column, value)
-            elif not column.optional:
-                raw[column.key] = None
+                try:
+                    raw[column.key] = column.decode(value)
+                except CodecError as error:
+                    raise _inside(column, error) from None
+        for key in self._optional:
+            if raw[key] is None:
+                del raw[key]
         return self._shape.build(raw)
 
 
@@ -75,24 +105,9 @@ class DocumentCodec:
         return self._codec.decode(values[0])
 
 
-def _encode(column: ColumnCodec, value: Any) -> Any:
-    if value is None:
-        if not column.nullable:
-            raise CodecError(f"$.{column.key}", "None, but its column is NOT NULL")
-        return None
-    if value is msgspec.UNSET:
-        return None
-    try:
-        return column.encode(value)
-    except CodecError as error:
-        raise _inside(column, error) from None
-
-
-def _decode(column: ColumnCodec, value: Any) -> Any:
-    try:
-        return column.decode(value)
-    except CodecError as error:
-        raise _inside(column, error) from None
+def _check_nothing(column: ColumnCodec, value: Any) -> None:
+    if value is None and not column.nullable:
+        raise CodecError("$", "None, but its column is NOT NULL")
 
 
 def _inside(column: ColumnCodec, error: CodecError) -> CodecError:

@@ -37,9 +37,10 @@ class Field(NamedTuple):
 
 
 class Shape(Protocol):
-    """A kind of state class."""
+    """A kind of state class; ``is_plain`` if building one runs no code of the user's."""
 
     fields: tuple[Field, ...]
+    is_plain: bool
 
     def read(self, state: Any) -> tuple[Any, ...]:
         """Return the fields' values in order; ``msgspec.UNSET`` for one that is left out."""
@@ -114,7 +115,7 @@ class ObjectShape:
         self._state = state
         self.fields = _fields(state, info)
         self._get = _getter(self.fields)
-        self._has_hook = hasattr(state, "__post_init__") or hasattr(state, "__attrs_post_init__")
+        self.is_plain = not _runs_code(state)
 
     def read(self, state: Any) -> tuple[Any, ...]:
         if type(state) is not self._state:
@@ -128,8 +129,17 @@ class ObjectShape:
         return convert(raw, self._state)
 
     def check_back(self, state: Any, back: Any) -> None:
-        if self._has_hook and self._get(back) != self._get(state):
-            raise CodecError("$", "its __post_init__ changes what was stored")
+        if not self.is_plain and self._get(back) != self._get(state):
+            raise CodecError("$", "its own code (__post_init__, say) changes what was stored")
+
+
+def _runs_code(state: Any) -> bool:
+    """Tell whether building a state runs what its author wrote."""
+    hooks = ("__post_init__", "__attrs_pre_init__", "__attrs_post_init__")
+    fields = getattr(state, "__attrs_attrs__", ())
+    return any(hasattr(state, hook) for hook in hooks) or any(
+        field.validator or field.converter for field in fields
+    )
 
 
 class NamedTupleShape(ObjectShape):
@@ -141,6 +151,8 @@ class NamedTupleShape(ObjectShape):
 
 class TypedDictShape:
     """TypedDict: a dict with known keys, some of which may be left out."""
+
+    is_plain = True
 
     def __init__(self, state: Any, info: Any) -> None:
         self._state = state
@@ -169,6 +181,8 @@ class TypedDictShape:
 
 class PydanticShape:
     """Pydantic model: attributes where a column holds them, its own dump for the rest."""
+
+    is_plain = False
 
     def __init__(self, model: Any) -> None:
         self._model = model

@@ -40,11 +40,18 @@ class Lanes:
     """
 
     def __init__(
-        self, backend: Backend, *, writers: int, max_rows: int, max_bytes: int, timeout: float
+        self,
+        backend: Backend,
+        *,
+        writers: int,
+        max_rows: int,
+        max_bytes: int,
+        max_length: int,
+        timeout: float,
     ) -> None:
         self._backend = backend
         self._writers = 1 if backend.shared_connection else writers
-        self._bounds = (max_rows, max_bytes)
+        self._bounds = (max_rows, max_bytes, max_length)
         self._limit = timeout + _GRACE
         self._closed = False
         self.rests_for_fork = not (backend.batches or backend.shared_connection)
@@ -62,7 +69,11 @@ class Lanes:
             for n in range(self._writers)
         ]
         self._patient = Lane("theater_sql patient", backend, writes, self._limit, patient=True)
-        self._reading = Lane("theater_sql read", backend, reads, self._limit)
+        self._reading = (
+            self._writing
+            if reads is writes
+            else [Lane("theater_sql read", backend, reads, self._limit)]
+        )
         self._watchdog = threading.Thread(target=self._watch, name="theater_sql watch", daemon=True)
         self._turns: dict[asyncio.AbstractEventLoop, list[Operation]] = {}
         self._started = False
@@ -76,32 +87,35 @@ class Lanes:
             fault = Fault(Action.RAISE, Unavailable, "no thread can be started", error)
             self._writes.settle_early(operations, Outcome(None, fault))
             return
-        self._put(self._writes, [op for op in operations if op.kind.writes])
-        self._put(self._reads, [op for op in operations if not op.kind.writes])
+        writes = [operation for operation in operations if operation.statement.writes]
+        reads = [operation for operation in operations if not operation.statement.writes]
+        self._put(self._writes, writes)
+        self._put(self._reads, reads)
 
     def _put(self, queue: Queue, operations: list[Operation]) -> None:
+        if not operations:
+            return
         try:
             queue.put(operations)
         except QueueClosed:
             queue.settle_early(operations, _CLOSED)
 
     def run(self, operation: Operation) -> Outcome:
-        """Queue an operation and block until its outcome is there."""
+        """Carry an operation out, or queue it, and block until its outcome is there."""
         operation.expect_wait()
-        self._submit([operation])
         try:
+            lane = self._writing[0] if operation.statement.writes else self._reading[0]
+            if not lane.run_here(operation):
+                self._submit([operation])
             return operation.wait()
         except BaseException:  # KeyboardInterrupt: nobody waits any more
-            self._withdraw(operation)
+            self.withdraw(operation)
             raise
 
-    async def arun(self, operation: Operation) -> Outcome:
-        """Queue an operation and wait for its outcome.
-
-        Cancelled before a lane took it, it is certainly not sent.
-        """
+    def enqueue(self, operation: Operation) -> asyncio.Future[Outcome]:
+        """Queue an operation and return the future of its outcome; who gives up withdraws it."""
         loop = asyncio.get_running_loop()
-        operation.future = loop.create_future()
+        operation.future = future = loop.create_future()
         # What the coroutines of one turn of the loop ask for is queued together, behind
         # them: else a lane would start with the first alone.
         turn = self._turns.get(loop)
@@ -109,17 +123,14 @@ class Lanes:
             turn = self._turns[loop] = []
             loop.call_soon(self._end_turn, loop)
         turn.append(operation)
-        try:
-            return await operation.future
-        except asyncio.CancelledError:
-            self._withdraw(operation)
-            raise
+        return future
 
     def _end_turn(self, loop: asyncio.AbstractEventLoop) -> None:
         self._submit(self._turns.pop(loop))
 
-    def _withdraw(self, operation: Operation) -> None:
-        queue = self._writes if operation.kind.writes else self._reads
+    def withdraw(self, operation: Operation) -> None:
+        """Settle an operation that nobody waits for; before a lane took it, it is not sent."""
+        queue = self._writes if operation.statement.writes else self._reads
         queue.withdraw(operation, Outcome(None))
 
     def _start(self) -> None:
@@ -142,7 +153,7 @@ class Lanes:
     def _lanes(self) -> Iterator[Lane]:
         yield from self._writing
         if self._reads is not self._writes:
-            yield self._reading
+            yield from self._reading
         if self._backend.batches:
             yield self._patient
 

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from operator import attrgetter
 from typing import Final
 
 from theater_sql.backends.base import Action, Answer, Backend, Fault, Phase, Session
@@ -33,6 +34,8 @@ _MARGIN: Final = 0.2
 """How long before its deadline an operation is not sent to wait for a lock any more."""
 _FIRST_PAUSE: Final = 0.01
 _LONGEST_PAUSE: Final = 0.5
+_MATCHED: Final = Outcome(True)
+_KEY: Final = attrgetter("key")
 
 
 class Lane:
@@ -56,6 +59,7 @@ class Lane:
         self._failures = 0
         self._fault: Fault | None = None
         self._in_use = threading.Lock()
+        self._crowded = False
         self.thread: Final = threading.Thread(target=self._run, name=name, daemon=True)
 
     def _run(self) -> None:
@@ -64,10 +68,32 @@ class Lane:
                 session = self._connected()
                 batch = self._queue.take(self._patient) if session else []
                 if session and batch:
+                    self._crowded = len(batch) > 1
                     self._serve(session, batch)
             if session is None:
                 self._pause()
-        self._drop_session()
+        with self._in_use:
+            self._drop_session()
+
+    def run_here(self, operation: Operation) -> bool:
+        """Flush one operation in the thread that calls, if the lane and its queue are idle.
+
+        This saves a lone caller two changes of thread. Where several callers were served by
+        the last flush it declines: they are better off with one flush for all of them.
+        """
+        if self._crowded or not self._in_use.acquire(blocking=False):
+            return False
+        try:
+            session = self._session
+            if session is None or not self._queue.take_alone(operation):
+                return False
+            self._serve(session, [operation])
+        except BaseException as error:  # Ctrl-C: what is under way on the connection is unknown
+            self._abort([operation], error)
+            raise
+        finally:
+            self._in_use.release()
+        return True
 
     def rest(self) -> None:
         """Between two flushes, close the connection and open none until ``resume``."""
@@ -85,14 +111,18 @@ class Lane:
                 self._wait_for_lock(session, batch)
             else:
                 # Sorted keys: see the planner settings of PostgreSQL's sessions.
-                self._flush(session, sorted(batch, key=lambda operation: operation.key))
+                self._flush(session, sorted(batch, key=_KEY))
         except Exception as error:  # a defect of ours must not leave callers waiting for ever
             log.exception("a lane failed")
-            self._drop_session()
-            fault = self._backend.classify(error, _phase(batch[0]))
-            self._refuse([op for op in batch if op.place is Place.TAKEN], fault)
+            self._abort(batch, error)
         finally:
             self._in_flight = ()
+
+    def _abort(self, batch: Sequence[Operation], error: BaseException) -> None:
+        """Give up the connection, and what of the batch is not settled."""
+        self._drop_session()
+        fault = self._backend.classify(error, _phase(batch[0]))
+        self._refuse([op for op in batch if op.place is Place.TAKEN], fault)
 
     def _wait_for_lock(self, session: Session, batch: Sequence[Operation]) -> None:
         """Serve one operation, waiting for its row as long as its deadline and the others let.
@@ -127,33 +157,39 @@ class Lane:
 
     def _flush(self, session: Session, batch: Sequence[Operation]) -> None:
         """Send one batch; each operation ends settled, or in the queue again."""
-        first = batch[0]
-        statement = first.statements[first.kind]
-        self._sent_at = time.monotonic()
         try:
-            answers = session.run(statement, [operation.row for operation in batch])
-        except BaseException as error:
-            self._sent_at = float("inf")
-            self._recover(session, batch, self._backend.classify(error, _phase(first)))
+            answers = self._send(session, batch)
+        except Exception as error:
+            self._recover(session, batch, self._backend.classify(error, _phase(batch[0])))
         else:
-            self._sent_at = float("inf")
             self._failures, self._fault = 0, None
             self._settle(session, batch, answers)
+
+    def _send(self, session: Session, batch: Sequence[Operation]) -> Sequence[Answer]:
+        self._sent_at = time.monotonic()
+        try:
+            return session.run(batch[0].statement, [operation.row for operation in batch])
+        finally:
+            self._sent_at = float("inf")
 
     def _settle(
         self, session: Session, batch: Sequence[Operation], answers: Sequence[Answer]
     ) -> None:
         """Pass the answers on; a row that failed alone is treated as a batch of one."""
-        pairs = list(zip(batch, answers, strict=True))
-        self._queue.finish(
-            (operation, Outcome(answer, None, operation.doubtful))
-            for operation, answer in pairs
-            if not isinstance(answer, Exception)
-        )
-        for operation, answer in pairs:
+        answered: list[Operation] = []
+        outcomes: list[Outcome] = []
+        failed: list[tuple[Operation, Exception]] = []
+        for operation, answer in zip(batch, answers, strict=True):
             if isinstance(answer, Exception):
-                fault = self._backend.classify(answer, _phase(operation))
-                self._recover(session, [operation], fault)
+                failed.append((operation, answer))
+                continue
+            answered.append(operation)
+            is_plain = answer is True and not operation.doubtful
+            outcomes.append(_MATCHED if is_plain else Outcome(answer, None, operation.doubtful))
+        self._queue.finish(answered, outcomes)
+        for operation, error in failed:
+            fault = self._backend.classify(error, _phase(operation))
+            self._recover(session, [operation], fault)
 
     def _recover(self, session: Session, batch: Sequence[Operation], fault: Fault) -> None:
         """Do what a failed flush asks for."""
@@ -202,7 +238,7 @@ class Lane:
         self._report(fault)
         if fault.action is Action.RESEND:
             for operation in batch:
-                operation.doubtful = operation.kind.writes
+                operation.doubtful = operation.statement.writes
         if fault.action is not Action.RETRY:
             self._drop_session()
         self._fault = fault
@@ -216,7 +252,7 @@ class Lane:
             log.warning("%s: trying again until the deadlines", fault.reason)
 
     def _refuse(self, batch: Sequence[Operation], fault: Fault) -> None:
-        self._queue.finish([(op, Outcome(None, fault, op.doubtful)) for op in batch])
+        self._queue.finish(batch, [Outcome(None, fault, op.doubtful) for op in batch])
 
     def _pause(self) -> None:
         """Wait before the next try, longer each time, and not in step with other processes."""
@@ -249,7 +285,9 @@ class Lane:
     def _too_late(self, operation: Operation, *, sent: bool = False) -> Outcome:
         last = operation.fault or self._fault
         why = last.reason if last else "the database did not answer in time"
-        doubtful = operation.kind.writes and (sent or operation.doubtful)
+        if operation.place is Place.OUTSIDE:
+            why = f"overloaded, the queue is full; {why}"
+        doubtful = operation.statement.writes and (sent or operation.doubtful)
         if doubtful:
             fault = Fault(Action.RAISE, OutcomeUnknown, f"not answered in time ({why})")
         else:
@@ -259,4 +297,4 @@ class Lane:
 
 
 def _phase(operation: Operation) -> Phase:
-    return Phase.WRITE if operation.kind.writes else Phase.READ
+    return Phase.WRITE if operation.statement.writes else Phase.READ

@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import enum
 import threading
-from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any, NamedTuple
-from uuid import UUID
+from contextlib import suppress
+from typing import Any, Final, NamedTuple
 
-from theater_sql.backends.base import Fault
-from theater_sql.statements import Kind, Statements
+from theater_sql.backends.base import Fault, Statement
 
 
 class Outcome(NamedTuple):
@@ -28,8 +26,8 @@ class Outcome(NamedTuple):
 
 
 class Place(enum.Enum):
-    """Where an operation is: not queued yet, behind another of its actor, ready, in a lane, or
-    through.
+    """Where an operation is: not queued (yet), behind another of its actor, ready, in a lane,
+    or through.
     """
 
     OUTSIDE = "outside"
@@ -39,13 +37,17 @@ class Place(enum.Enum):
     DONE = "done"
 
 
+_OUTSIDE: Final = Place.OUTSIDE
+
+
 class Operation:
     """One actor's share of a flush, from the queue to its outcome.
 
-    ``row`` holds the statement's parameters, ``deadline`` is on the monotonic clock. ``actor``
-    is what no two operations in flight may share (``None`` for a read), ``token`` the etag by
-    which a write's row is told from the others of its batch. Who waits is a thread (in
-    ``wait``) or a coroutine (on ``future``).
+    ``row`` holds the statement's parameters, of which ``key`` comes first; ``deadline`` is on
+    the monotonic clock. ``actor`` is what no two writes in flight may share (``None`` for a
+    read). ``token`` is the etag by which a write's row is told from the others of its batch,
+    where another may carry the same. Who waits is a thread (in ``wait``) or a coroutine (on
+    ``future``).
     """
 
     __slots__ = (
@@ -56,29 +58,35 @@ class Operation:
         "fault",
         "future",
         "key",
-        "kind",
         "outcome",
         "patient",
         "place",
         "row",
         "size",
-        "statements",
+        "statement",
         "token",
     )
 
     def __init__(
-        self, kind: Kind, statements: Statements, row: tuple[Any, ...], deadline: float
+        self,
+        statement: Statement,
+        key: tuple[Any, ...],
+        row: tuple[Any, ...],
+        deadline: float,
+        token: Any = None,
     ) -> None:
-        layout, token = statements.layout, statements[kind].token
-        self.kind = kind
-        self.statements = statements
+        self.statement = statement
         self.row = row
         self.deadline = deadline
-        self.key = row[: len(layout.keys)]
-        self.actor = (layout, self.key) if kind.writes else None
-        self.token: UUID | None = None if token is None else row[token]
-        self.size = sum([len(value) for value in row if type(value) in (str, bytes)])
-        self.place = Place.OUTSIDE
+        self.token = token
+        self.key = key
+        self.actor = (statement.layout, key) if statement.writes else None
+        size = 0
+        for value in row:
+            if type(value) is str or type(value) is bytes:
+                size += len(value)
+        self.size = size
+        self.place = _OUTSIDE
         self.patient = False
         self.doubtful = False
         self.fault: Fault | None = None
@@ -113,17 +121,19 @@ class Operation:
 
 def deliver(operations: Iterable[Operation]) -> None:
     """Tell the waiters of settled operations: threads at once, an event loop by one call."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[Operation]] = defaultdict(list)
+    by_loop: dict[asyncio.AbstractEventLoop, list[Operation]] = {}
     for operation in operations:
         if operation.future is None:
             operation.wake()
-        else:
-            by_loop[operation.future.get_loop()].append(operation)
-    for loop, arrived in by_loop.items():
-        try:
-            loop.call_soon_threadsafe(_resolve, arrived)
-        except RuntimeError:  # the loop is closed: nobody waits any more
             continue
+        loop = operation.future.get_loop()
+        if loop in by_loop:
+            by_loop[loop].append(operation)
+        else:
+            by_loop[loop] = [operation]
+    for loop, arrived in by_loop.items():
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(_resolve, arrived)
 
 
 def _resolve(operations: list[Operation]) -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
 
+from theater_sql.backends.base import Statement
 from theater_sql.lanes.operation import Operation, Outcome, Place, deliver
 
-Groups = dict[tuple[Any, ...], deque[Operation]]
+Groups = dict[Statement, deque[Operation]]
+_READY: Final = Place.READY
+_TAKEN: Final = Place.TAKEN
+_DONE: Final = Place.DONE
 
 
 class QueueClosed(Exception):
@@ -20,17 +24,21 @@ class Queue:
     """A queue that gives out batches: operations of one statement, of an actor each.
 
     Groups take turns; within a group, and for one actor over all groups, order is kept.
-    Operations that a lock held up wait apart: a patient lane takes them, one by one.
+    Operations that a lock held up wait apart: a patient lane takes them, one by one. Beyond
+    ``max_length``, operations wait outside until there is room.
     """
 
-    def __init__(self, max_rows: int, max_bytes: int) -> None:
+    def __init__(self, max_rows: int, max_bytes: int, max_length: int) -> None:
         self._max_rows = max_rows
         self._max_bytes = max_bytes
+        self._max_length = max_length
         lock = threading.Lock()
         self._changed = {patient: threading.Condition(lock) for patient in (False, True)}
         self._lock = lock
         self._groups: dict[bool, Groups] = {False: {}, True: {}}
-        self._busy: dict[Any, deque[Operation]] = {}
+        self._busy: dict[Any, deque[Operation] | None] = {}  # actors, and who waits behind
+        self._outside: deque[Operation] = deque()
+        self._length = 0
         self._taken = 0
         self._earliest = float("inf")
         self._closed = False
@@ -41,49 +49,61 @@ class Queue:
             if self._closed:
                 raise QueueClosed
             for operation in operations:
-                if operation.outcome is None:
+                if operation.outcome is not None:
+                    continue
+                if operation.deadline < self._earliest:
+                    self._earliest = operation.deadline
+                if self._length < self._max_length and not self._outside:
                     self._put(operation)
+                else:
+                    self._outside.append(operation)
 
     def _put(self, operation: Operation) -> None:
-        actor = operation.actor
-        if actor is not None:
-            behind = self._busy.get(actor)
-            if behind is not None:
-                operation.place = Place.BEHIND
-                self._earliest = min(self._earliest, operation.deadline)
-                behind.append(operation)
-                return
-            self._busy[actor] = deque()
-        self._ready(operation)
+        actor, busy = operation.actor, self._busy
+        self._length += 1
+        if actor is None:
+            self._ready(operation)
+        elif actor not in busy:
+            busy[actor] = None
+            self._ready(operation)
+        else:
+            behind = busy[actor]
+            if behind is None:
+                behind = busy[actor] = deque()
+            operation.place = Place.BEHIND
+            behind.append(operation)
 
-    def put_back(self, operations: Iterable[Operation], *, patient: bool | None = None) -> None:
+    def _ready(self, operation: Operation, *, front: bool = False) -> None:
+        operation.place = _READY
+        groups = self._groups[operation.patient]
+        if not groups:
+            self._changed[operation.patient].notify()
+        group = groups.get(operation.statement)
+        if group is None:
+            group = groups[operation.statement] = deque()
+        if front:
+            group.appendleft(operation)
+        else:
+            group.append(operation)
+
+    def put_back(self, operations: Sequence[Operation], *, patient: bool | None = None) -> None:
         """Return operations that were taken, in front; their actors stay busy.
 
         With ``patient``, they go to the end of that side of the queue instead.
         """
         with self._lock:
-            for operation in reversed(list(operations)):
-                self._taken -= 1
+            self._taken -= len(operations)
+            for operation in reversed(operations):
                 if operation.outcome is not None:  # too late while the lane had it
-                    operation.place = Place.DONE
+                    operation.place = _DONE
                     self._release(operation)
                     continue
                 if patient is not None:
                     operation.patient = patient
+                self._earliest = min(self._earliest, operation.deadline)
+                self._length += 1
                 self._ready(operation, front=patient is None)
             self._notify_if_done()
-
-    def _ready(self, operation: Operation, *, front: bool = False) -> None:
-        operation.place = Place.READY
-        self._earliest = min(self._earliest, operation.deadline)
-        group = self._groups[operation.patient].setdefault(
-            (operation.statements, operation.kind), deque()
-        )
-        if front:
-            group.appendleft(operation)
-        else:
-            group.append(operation)
-        self._changed[operation.patient].notify()
 
     @property
     def patient(self) -> int:
@@ -108,13 +128,28 @@ class Queue:
                 return []
             group = next(iter(groups))
             waiting = groups.pop(group)
+            before = len(waiting)
             batch = self._fill(waiting, 1 if patient else self._max_rows)
+            self._length -= before - len(waiting)
             self._taken += len(batch)
             if waiting:
                 groups[group] = waiting
+            if groups:
                 self._changed[patient].notify()
+            self._admit()
             self._notify_if_done()
         return batch
+
+    def take_alone(self, operation: Operation) -> bool:
+        """Take this operation at once if nothing else is here, as ``put`` and ``take`` would."""
+        with self._lock:
+            if self._closed or self._taken or self._length or self._outside:
+                return False
+            if operation.actor is not None:
+                self._busy[operation.actor] = None
+            self._taken = 1
+            operation.place = _TAKEN
+            return True
 
     def _fill(self, waiting: deque[Operation], max_rows: int) -> list[Operation]:
         """Move operations from ``waiting`` to a batch, up to its bounds."""
@@ -125,44 +160,56 @@ class Queue:
             operation = waiting[0]
             if operation.outcome is None:
                 size += operation.size
-                # Two writes with one etag (the callers' own) could not be told apart.
-                if batch and (size > self._max_bytes or operation.token in tokens):
+                if batch and size > self._max_bytes:
                     break
                 if operation.token is not None:
+                    # Two writes with one etag of the callers' own could not be told apart.
+                    if operation.token in tokens:
+                        break
                     tokens.add(operation.token)
-                operation.place = Place.TAKEN
+                operation.place = _TAKEN
                 batch.append(operation)
             waiting.popleft()
         return batch
 
-    def finish(self, settled: Iterable[tuple[Operation, Outcome]]) -> None:
+    def finish(self, batch: Sequence[Operation], outcomes: Sequence[Outcome]) -> None:
         """Settle operations that were taken, and let the next ones of their actors go."""
+        told = []
         with self._lock:
-            told = []
-            for operation, outcome in settled:
-                self._taken -= 1
-                operation.place = Place.DONE
+            self._taken -= len(batch)
+            for operation, outcome in zip(batch, outcomes, strict=True):
+                operation.place = _DONE
                 if operation.settle(outcome):
                     told.append(operation)
                 self._release(operation)
+            self._admit()
             self._notify_if_done()
         deliver(told)
 
     def _release(self, operation: Operation) -> None:
-        behind = self._busy.get(operation.actor)
-        if behind is None:
+        """Let the next write of an actor go."""
+        if operation.actor is None:
             return
+        behind = self._busy[operation.actor]
         while behind:
             follower = behind.popleft()
             if follower.outcome is None:
                 self._ready(follower)
                 return
+            self._length -= 1
         del self._busy[operation.actor]
+
+    def _admit(self) -> None:
+        """Let in who waits outside, as far as there is room."""
+        while self._outside and self._length < self._max_length:
+            operation = self._outside.popleft()
+            if operation.outcome is None:
+                self._put(operation)
 
     def withdraw(self, operation: Operation, outcome: Outcome) -> None:
         """Settle an operation that nobody waits for; one that no lane has taken is not sent."""
         with self._lock:
-            if operation.settle(outcome) and operation.place is Place.READY:
+            if operation.settle(outcome) and operation.place is _READY:
                 self._release(operation)
 
     def expire(self, now: float, outcome_of: Callable[[Operation], Outcome]) -> None:
@@ -174,11 +221,12 @@ class Queue:
             for operation in self._waiting():
                 if operation.deadline <= now and operation.settle(outcome_of(operation)):
                     told.append(operation)
-                    if operation.place is Place.READY:
+                    if operation.place is _READY:
                         self._release(operation)
             self._purge()
             rest = [op.deadline for op in self._waiting() if op.outcome is None]
             self._earliest = min(rest, default=float("inf"))
+            self._admit()
             self._notify_if_done()
         deliver(told)
 
@@ -187,12 +235,15 @@ class Queue:
         for groups in self._groups.values():
             for group, waiting in list(groups.items()):
                 groups[group] = deque(op for op in waiting if op.outcome is None)
+                self._length -= len(waiting) - len(groups[group])
                 if not groups[group]:
                     del groups[group]
+        self._outside = deque(op for op in self._outside if op.outcome is None)
 
     def _waiting(self) -> list[Operation]:
-        ready = [g for groups in self._groups.values() for g in groups.values()]
-        return [operation for group in (*ready, *self._busy.values()) for operation in group]
+        groups = [g for groups in self._groups.values() for g in groups.values()]
+        behind = [waiting for waiting in self._busy.values() if waiting]
+        return [operation for ops in (*groups, *behind, self._outside) for operation in ops]
 
     def settle_early(self, operations: Iterable[Operation], outcome: Outcome) -> None:
         """Settle operations that are not queued, or that a lane still holds.
@@ -213,9 +264,10 @@ class Queue:
                 changed.notify_all()
 
     def _is_done(self) -> bool:
-        return self._closed and not self._taken and not any(self._groups.values())
+        waiting = self._outside or any(self._groups.values())
+        return self._closed and not self._taken and not waiting
 
     def _notify_if_done(self) -> None:
-        if self._is_done():
+        if self._closed and self._is_done():
             for changed in self._changed.values():
                 changed.notify_all()
