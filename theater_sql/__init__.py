@@ -13,6 +13,7 @@ from theater_sql.contract import (
     NotPresent,
     Storage,
 )
+from theater_sql.core import Options
 from theater_sql.errors import (
     ConfigurationError,
     Conflict,
@@ -62,6 +63,7 @@ __all__ = [
     "InvalidState",
     "NotPermitted",
     "NotPresent",
+    "Options",
     "OutcomeUnknown",
     "RegistrationError",
     "SQLStorage",

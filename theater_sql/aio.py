@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Generic, Self, TypeVar, overload
+from typing import Any, Generic, Self, TypeVar, Unpack, overload
 
 from sqlalchemy.engine import URL, Engine
 
@@ -21,7 +21,7 @@ from theater_sql.contract import (
     TypedActor,
     UntypedActor,
 )
-from theater_sql.core import Core, HandleSteps
+from theater_sql.core import Core, HandleSteps, Options
 from theater_sql.lanes import Lanes
 from theater_sql.registry import ActorRegistry
 
@@ -57,7 +57,9 @@ class AsyncHandle(Generic[S]):
 class AsyncSQLStorage(AsyncStorage):
     """See ``SQLStorage``."""
 
-    def __init__(self, url: str | URL | Engine, actors: ActorRegistry, **options: Any) -> None:
+    def __init__(
+        self, url: str | URL | Engine, actors: ActorRegistry, **options: Unpack[Options]
+    ) -> None:
         self._core = Core(url, actors, **options)
 
     @overload

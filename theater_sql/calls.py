@@ -9,10 +9,10 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Sequence
 from contextlib import suppress
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 from uuid import uuid4
 
-from theater_sql.backends.base import Fault, Statement
+from theater_sql.backends.base import Statement
 from theater_sql.bindings import Binding
 from theater_sql.codec import CodecError
 from theater_sql.contract import (
@@ -30,30 +30,28 @@ from theater_sql.errors import (
     ConstraintViolation,
     CorruptState,
     InvalidState,
-    NotPermitted,
-    OutcomeUnknown,
     StateTooNew,
     StorageError,
     Unavailable,
 )
 from theater_sql.lanes import Operation, Outcome
+from theater_sql.refusals import Refusals
 from theater_sql.statements import Statements
 
 T = TypeVar("T")
 Steps = Generator[Operation, Outcome, T]
 
 
-class Call:
+class Call(Refusals):
     """One call on one actor; ``deadline`` is on the monotonic clock."""
 
-    __slots__ = ("_actor_id", "_binding", "_deadline", "_former", "_key", "_statements")
+    __slots__ = ("_deadline", "_former", "_key", "_statements")
 
     def __init__(
         self, binding: Binding, statements: Statements, actor_id: ActorId, deadline: float
     ) -> None:
-        self._binding = binding
+        super().__init__(binding, actor_id)
         self._statements = statements
-        self._actor_id = actor_id
         self._deadline = deadline
         self._key = key = statements.key(binding.key(actor_id))
         self._former: Sequence[tuple[Any, ...]] = ()
@@ -266,52 +264,7 @@ class Call:
             return Etag(self._statements.load_etag(value))
         raise self._corrupt(CodecError("$", "its etag is not one"))
 
-    def _corrupt(self, error: CodecError) -> StorageError:
-        reason = (
-            f"the stored row can't be decoded: {error}; its bytes are untouched: mend them, or "
-            "put with overwrite_corrupt=True"
-        )
-        return self._error(CorruptState, reason, path=error.path)
-
-    def _raise_fault(self, outcome: Outcome, etag: Etag | None = None) -> None:
-        fault = outcome.fault
-        if fault is None:
-            return
-        rolled_back = fault.error in (ConstraintViolation, InvalidState)
-        if fault.error is OutcomeUnknown or (outcome.doubtful and not rolled_back):
-            raise self._unknown(fault.reason, etag) from fault.cause
-        self._raise_plain(fault)
-
-    def _raise_plain(self, fault: Fault) -> NoReturn:
-        reason = fault.reason
-        if fault.error is Unavailable:
-            reason = f"{reason}; nothing was written: try again"
-        raise self._error(fault.error, reason, **fault.details) from fault.cause
-
-    def _unknown(self, reason: str, etag: Etag | None) -> StorageError:
-        reason = f"{reason}; it may have been written or not: get, then decide"
-        return self._error(OutcomeUnknown, reason, etag=etag)
-
-    def _conflict(self, expect: Etag | Expect, actual: Etag | None) -> StorageError:
-        if expect == actual:
-            return self._error(
-                NotPermitted,
-                "the row is there as expected, yet the statement may not change it (a trigger or "
-                "row security); nothing was written",
-            )
-        if expect is ABSENT:
-            kind, what = "exists", "the actor exists already"
-        elif actual is None:
-            kind, what = "gone", "the actor is not there any more"
-        else:
-            kind, what = "stale", "another write came first"
-        reason = f"{what}; nothing was written: get it, then decide"
-        return self._error(Conflict, reason, kind=kind, expected=expect, actual=actual)
-
     def _check_time(self, conflict: Conflict) -> None:
         if time.monotonic() >= self._deadline:
             reason = "others kept writing to the actor until the deadline; nothing was written"
             raise self._error(Unavailable, reason) from conflict
-
-    def _error(self, error: type[StorageError], reason: str, /, **details: Any) -> StorageError:
-        return error(self._binding.name, self._actor_id, reason, **details)

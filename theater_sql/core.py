@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypedDict, TypeVar
 from uuid import UUID
 
 from sqlalchemy.engine import URL, Engine
@@ -22,12 +22,32 @@ from theater_sql.contract import (
     S,
 )
 from theater_sql.errors import ConfigurationError, InvalidEtag, StorageError
-from theater_sql.lanes import Lanes
+from theater_sql.lanes import Bounds, Lanes
 from theater_sql.registry import ActorRegistry
 from theater_sql.statements import Statements
 from theater_sql.tables import Layout
 
 T = TypeVar("T")
+
+
+class Options(TypedDict, total=False):
+    """The settings of a storage, all optional.
+
+    ``timeout`` is the deadline of a call in seconds (10). ``durability`` is ``"full"``: what
+    is acknowledged survives a crash of the server and its machine; or ``"relaxed"``: the last
+    moments before such a crash may be lost, though nothing older and never in part. Settings
+    of the lanes: ``writers``, the number of write connections (1; two to four across a
+    network); ``max_batch_rows`` (256) and ``max_batch_bytes`` (1 MiB), what one flush takes;
+    ``max_queue`` (100,000), beyond which calls wait outside and end as ``Unavailable``, if
+    they are not let in before their deadline.
+    """
+
+    timeout: float
+    durability: Literal["full", "relaxed"]
+    writers: int
+    max_batch_rows: int
+    max_batch_bytes: int
+    max_queue: int
 
 
 class Core:
@@ -39,25 +59,26 @@ class Core:
         actors: ActorRegistry,
         *,
         timeout: float = 10.0,
+        durability: Literal["full", "relaxed"] = "full",
         writers: int = 1,
         max_batch_rows: int = 256,
-        max_batch_bytes: int = 8 * 2**20,
+        max_batch_bytes: int = 2**20,
         max_queue: int = 100_000,
     ) -> None:
         if not min(timeout, writers, max_batch_rows, max_batch_bytes, max_queue) > 0:
             raise ConfigurationError("timeout, writers and the bounds are above zero")
+        if durability not in ("full", "relaxed"):
+            raise ConfigurationError('durability is "full" or "relaxed"')
         self._url = url
         self._engine = url if not isinstance(url, (str, URL)) else engine_for(url, timeout=timeout)
-        self._backend = backend_for(self._engine, timeout)
+        self._backend = backend_for(self._engine, timeout, relaxed=durability == "relaxed")
         self._actors = actors
         self._timeout = timeout
         self._statements: dict[Layout, Statements] = {}
         self.lanes = Lanes(
             self._backend,
             writers=writers,
-            max_rows=max_batch_rows,
-            max_bytes=max_batch_bytes,
-            max_length=max_queue,
+            bounds=Bounds(max_batch_rows, max_batch_bytes, max_queue),
             timeout=timeout,
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import Any, Generic, Self, TypeVar, overload
+from typing import Any, Generic, Self, TypeVar, Unpack, overload
 
 from sqlalchemy.engine import URL, Engine
 
@@ -21,7 +21,7 @@ from theater_sql.contract import (
     TypedActor,
     UntypedActor,
 )
-from theater_sql.core import Core, HandleSteps
+from theater_sql.core import Core, HandleSteps, Options
 from theater_sql.lanes import Lanes
 from theater_sql.registry import ActorRegistry
 
@@ -61,15 +61,16 @@ class Handle(Generic[S]):
 class SQLStorage(Storage):
     """Keep the states of actors in SQL, one table for each registered actor type.
 
-    ``url`` is a database URL, or an Engine to open connections like. ``timeout`` is the
-    deadline of a call in seconds; ``writers`` the number of write connections (one on the
-    same machine, two to four across a network). Connections open with the first call.
+    ``url`` is a database URL, or an Engine to open connections like; see ``Options`` for the
+    keywords. Connections open with the first call.
 
     Raises:
         ConfigurationError: the URL, engine or an option can't work.
     """
 
-    def __init__(self, url: str | URL | Engine, actors: ActorRegistry, **options: Any) -> None:
+    def __init__(
+        self, url: str | URL | Engine, actors: ActorRegistry, **options: Unpack[Options]
+    ) -> None:
         self._core = Core(url, actors, **options)
 
     @overload

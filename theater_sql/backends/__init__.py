@@ -78,8 +78,11 @@ def _in_memory(url: URL) -> bool:
     return url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:")
 
 
-def backend_for(engine: Engine, timeout: float) -> Backend:
-    """Return the backend of an engine; ``timeout`` bounds a statement on the server's side."""
+def backend_for(engine: Engine, timeout: float, *, relaxed: bool = False) -> Backend:
+    """Return the backend of an engine; ``timeout`` bounds a statement on the server's side.
+
+    Where ``relaxed``, commits are acknowledged before they are on the disk.
+    """
     if not isinstance(engine, Engine):
         raise ConfigurationError(
             f"a {type(engine).__name__} can't be used: pass its URL, or a sync engine such as "
@@ -93,7 +96,7 @@ def backend_for(engine: Engine, timeout: float) -> Backend:
             'poolclass=StaticPool and connect_args={"check_same_thread": False}'
         )
     make: Any = PostgreSQL if engine.dialect.name == "postgresql" else SQLite
-    backend: Backend = make(engine, timeout)
+    backend: Backend = make(engine, timeout, relaxed)
     return backend
 
 

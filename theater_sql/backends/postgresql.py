@@ -30,6 +30,11 @@ _SETTINGS: Final = {
     "enable_bitmapscan": "off",
     "TimeZone": "UTC",
 }
+_RELAXED: Final = "set_config('synchronous_commit', 'off', false)"
+_FULL: Final = (
+    "CASE WHEN current_setting('synchronous_commit') = 'off' "
+    "THEN set_config('synchronous_commit', 'on', false) END"
+)
 _OID: Final = {"numeric": 1700, "float": 701}
 
 _NATIVE: Final[dict[str, TypeEngine[Any]]] = {
@@ -72,19 +77,23 @@ without a length or a scale, since a cast to one would shorten a value in silenc
 
 
 class PostgreSQL:
-    """The backend of one engine; ``timeout`` is the server's own limit for a statement."""
+    """The backend of one engine; ``timeout`` is the server's own limit for a statement.
+
+    Full durability is what the server has configured, unless that is none.
+    """
 
     name = "postgresql"
     now: sa.ColumnElement[Any] = sa.func.now()
     batches = True
     shared_connection = False
 
-    def __init__(self, engine: Engine, timeout: float) -> None:
+    def __init__(self, engine: Engine, timeout: float, relaxed: bool) -> None:
         self.dialect = engine.dialect
         self._pool = engine.pool.recreate()
         self._opening = threading.local()
         sa.event.listen(self._pool, "connect", self._watch, insert=True)
         self._timeout = timeout
+        self._relaxed = relaxed
         make_dialect: Any = type(engine.dialect)
         self._compiler = make_dialect(paramstyle="format")
         self._options = compile_options(engine)
@@ -99,7 +108,7 @@ class PostgreSQL:
             "statement_timeout": _milliseconds(self._timeout),
         }
         try:
-            return PostgreSQLSession(raw_connection(self._pool), settings)
+            return PostgreSQLSession(raw_connection(self._pool), settings, self._relaxed)
         finally:
             watch = self._opening.__dict__.pop("watch", None)
             if watch is not None:
@@ -184,7 +193,7 @@ class PostgreSQLSession:
 
     waiting = False
 
-    def __init__(self, connection: Any, settings: dict[str, str]) -> None:
+    def __init__(self, connection: Any, settings: dict[str, str], relaxed: bool) -> None:
         from psycopg.types.numeric import Int8BinaryDumper
 
         self._connection = connection
@@ -196,7 +205,10 @@ class PostgreSQLSession:
         self._binary = connection.cursor(binary=True)
         self._text = connection.cursor()
         calls = ", ".join(["set_config(%s, %s, false)"] * len(settings))
-        self._text.execute(f"SELECT {calls}", [v for pair in settings.items() for v in pair])
+        self._text.execute(
+            f"SELECT {calls}, {_RELAXED if relaxed else _FULL}",
+            [value for pair in settings.items() for value in pair],
+        )
 
     def run(self, statement: Statement, rows: Sequence[tuple[Any, ...]]) -> list[Answer]:
         """Execute one batch in one statement, or row by row where the layout needs it."""

@@ -83,7 +83,7 @@ class SQLite:
     )
     batches = False
 
-    def __init__(self, engine: Engine, timeout: float) -> None:
+    def __init__(self, engine: Engine, timeout: float, relaxed: bool) -> None:
         del timeout  # SQLite has no limit of its own for a statement
         self.dialect = engine.dialect
         self.shared_connection = isinstance(engine.pool, StaticPool) or (
@@ -92,17 +92,18 @@ class SQLite:
         self._engine = engine
         self._pool = engine.pool.recreate()
         self._options = compile_options(engine)
+        self._synchronous = "NORMAL" if relaxed else "FULL"
 
     def connect(self, lock_timeout: float) -> SQLiteSession:
-        """Open the file, with full durability and foreign keys as PostgreSQL has them."""
+        """Open the file, with foreign keys as PostgreSQL has them."""
         del lock_timeout  # there are no row locks
         if self.shared_connection:
             fairy: Any = self._engine.raw_connection()
-            return SQLiteSession(fairy.driver_connection, fairy)
+            return SQLiteSession(fairy.driver_connection, fairy, self._synchronous)
         missing = missing_file(self._engine.url)
         if missing:
             raise FileNotFoundError(missing)
-        return SQLiteSession(raw_connection(self._pool), None)
+        return SQLiteSession(raw_connection(self._pool), None, self._synchronous)
 
     def insert(self, table: sa.Table) -> sqlite.Insert:
         """Return SQLite's INSERT."""
@@ -225,7 +226,7 @@ def _json_text(value: Any) -> Any:
 class SQLiteSession:
     """One connection, in autocommit save for the transaction of a batch."""
 
-    def __init__(self, connection: sqlite3.Connection, owner: Any) -> None:
+    def __init__(self, connection: sqlite3.Connection, owner: Any, synchronous: str) -> None:
         self.waiting = False
         self._connection = connection
         self._owner = owner  # what keeps a shared connection open
@@ -234,7 +235,7 @@ class SQLiteSession:
         connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA journal_mode = WAL").fetchone()
-        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA synchronous = {synchronous}")
 
     def run(self, statement: Statement, rows: Sequence[tuple[Any, ...]]) -> list[Answer]:
         """Execute a statement for each row: reads as they are, writes in one transaction."""

@@ -13,11 +13,12 @@ from typing import Any, Final
 
 from theater_sql.backends.base import Action, Backend, Fault
 from theater_sql.errors import StorageClosed, Unavailable
+from theater_sql.lanes.bounds import Bounds
 from theater_sql.lanes.lane import Lane
 from theater_sql.lanes.operation import Operation, Outcome
 from theater_sql.lanes.queue import Queue, QueueClosed
 
-__all__ = ["Lanes", "Operation", "Outcome"]
+__all__ = ["Bounds", "Lanes", "Operation", "Outcome"]
 
 _TICK: Final = 0.05
 """Seconds between two looks at the deadlines."""
@@ -44,14 +45,12 @@ class Lanes:
         backend: Backend,
         *,
         writers: int,
-        max_rows: int,
-        max_bytes: int,
-        max_length: int,
+        bounds: Bounds,
         timeout: float,
     ) -> None:
         self._backend = backend
         self._writers = 1 if backend.shared_connection else writers
-        self._bounds = (max_rows, max_bytes, max_length)
+        self._bounds = bounds
         self._limit = timeout + _GRACE
         self._closed = False
         self.rests_for_fork = not (backend.batches or backend.shared_connection)
@@ -60,8 +59,8 @@ class Lanes:
         _open.add(self)
 
     def _start_afresh(self) -> None:
-        backend, writes = self._backend, Queue(*self._bounds)
-        reads = writes if backend.shared_connection else Queue(*self._bounds)
+        backend, writes = self._backend, Queue(self._bounds)
+        reads = writes if backend.shared_connection else Queue(self._bounds)
         self._stopped = threading.Event()
         self._writes, self._reads = writes, reads
         self._writing = [

@@ -7,7 +7,6 @@ it to the callers, send again, or divide the batch until the row to blame stands
 from __future__ import annotations
 
 import logging
-import random
 import threading
 import time
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from typing import Final
 
 from theater_sql.backends.base import Action, Answer, Backend, Fault, Phase, Session
 from theater_sql.errors import OutcomeUnknown, Unavailable
+from theater_sql.lanes.backoff import Backoff
 from theater_sql.lanes.operation import Operation, Outcome, Place
 from theater_sql.lanes.queue import Queue
 
@@ -32,8 +32,6 @@ _PATIENT_LOCK_TIMEOUT: Final = 1.0
 """The same for an operation that waits alone; several share it."""
 _MARGIN: Final = 0.2
 """How long before its deadline an operation is not sent to wait for a lock any more."""
-_FIRST_PAUSE: Final = 0.01
-_LONGEST_PAUSE: Final = 0.5
 _MATCHED: Final = Outcome(True)
 _KEY: Final = attrgetter("key")
 
@@ -56,7 +54,7 @@ class Lane:
         self._session: Session | None = None
         self._in_flight: tuple[Operation, ...] = ()
         self._sent_at = float("inf")
-        self._failures = 0
+        self._backoff = Backoff()
         self._fault: Fault | None = None
         self._in_use = threading.Lock()
         self._crowded = False
@@ -71,7 +69,7 @@ class Lane:
                     self._crowded = len(batch) > 1
                     self._serve(session, batch)
             if session is None:
-                self._pause()
+                self._backoff.pause()
         with self._in_use:
             self._drop_session()
 
@@ -162,7 +160,8 @@ class Lane:
         except Exception as error:
             self._recover(session, batch, self._backend.classify(error, _phase(batch[0])))
         else:
-            self._failures, self._fault = 0, None
+            self._backoff.reset()
+            self._fault = None
             self._settle(session, batch, answers)
 
     def _send(self, session: Session, batch: Sequence[Operation]) -> Sequence[Answer]:
@@ -187,6 +186,8 @@ class Lane:
             is_plain = answer is True and not operation.doubtful
             outcomes.append(_MATCHED if is_plain else Outcome(answer, None, operation.doubtful))
         self._queue.finish(answered, outcomes)
+        if not batch[0].statement.writes:
+            self._queue.bounds.learn(batch[0].statement, answers)
         for operation, error in failed:
             fault = self._backend.classify(error, _phase(operation))
             self._recover(session, [operation], fault)
@@ -244,21 +245,15 @@ class Lane:
         self._fault = fault
         self._queue.put_back(batch)
         self._queue.expire(time.monotonic(), self._too_late)
-        self._pause()
+        self._backoff.pause()
 
     def _report(self, fault: Fault) -> None:
         """Log the first of a row of failures: the others would say the same."""
-        if not self._failures:
+        if not self._backoff.failures:
             log.warning("%s: trying again until the deadlines", fault.reason)
 
     def _refuse(self, batch: Sequence[Operation], fault: Fault) -> None:
         self._queue.finish(batch, [Outcome(None, fault, op.doubtful) for op in batch])
-
-    def _pause(self) -> None:
-        """Wait before the next try, longer each time, and not in step with other processes."""
-        pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**self._failures)
-        self._failures = min(self._failures + 1, 10)
-        time.sleep(pause * random.uniform(0.5, 1.0))
 
     def _drop_session(self) -> None:
         session, self._session = self._session, None

@@ -8,9 +8,12 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from theater_sql.backends.base import Statement
+from theater_sql.lanes.bounds import LARGE, Bounds
 from theater_sql.lanes.operation import Operation, Outcome, Place, deliver
 
-Groups = dict[Statement, deque[Operation]]
+Group = tuple[Statement, bool]
+"""Operations that may share a flush: of one statement, and all of them large or none."""
+Groups = dict[Group, deque[Operation]]
 _READY: Final = Place.READY
 _TAKEN: Final = Place.TAKEN
 _DONE: Final = Place.DONE
@@ -25,13 +28,11 @@ class Queue:
 
     Groups take turns; within a group, and for one actor over all groups, order is kept.
     Operations that a lock held up wait apart: a patient lane takes them, one by one. Beyond
-    ``max_length``, operations wait outside until there is room.
+    its bound, operations wait outside until there is room.
     """
 
-    def __init__(self, max_rows: int, max_bytes: int, max_length: int) -> None:
-        self._max_rows = max_rows
-        self._max_bytes = max_bytes
-        self._max_length = max_length
+    def __init__(self, bounds: Bounds) -> None:
+        self.bounds: Final = bounds
         lock = threading.Lock()
         self._changed = {patient: threading.Condition(lock) for patient in (False, True)}
         self._lock = lock
@@ -53,7 +54,7 @@ class Queue:
                     continue
                 if operation.deadline < self._earliest:
                     self._earliest = operation.deadline
-                if self._length < self._max_length and not self._outside:
+                if self._length < self.bounds.max_length and not self._outside:
                     self._put(operation)
                 else:
                     self._outside.append(operation)
@@ -78,13 +79,14 @@ class Queue:
         groups = self._groups[operation.patient]
         if not groups:
             self._changed[operation.patient].notify()
-        group = groups.get(operation.statement)
-        if group is None:
-            group = groups[operation.statement] = deque()
+        group = (operation.statement, operation.size >= LARGE)
+        waiting = groups.get(group)
+        if waiting is None:
+            waiting = groups[group] = deque()
         if front:
-            group.appendleft(operation)
+            waiting.appendleft(operation)
         else:
-            group.append(operation)
+            waiting.append(operation)
 
     def put_back(self, operations: Sequence[Operation], *, patient: bool | None = None) -> None:
         """Return operations that were taken, in front; their actors stay busy.
@@ -129,7 +131,7 @@ class Queue:
             group = next(iter(groups))
             waiting = groups.pop(group)
             before = len(waiting)
-            batch = self._fill(waiting, 1 if patient else self._max_rows)
+            batch = self._fill(waiting, 1 if patient else self.bounds.rows(group[0]))
             self._length -= before - len(waiting)
             self._taken += len(batch)
             if waiting:
@@ -160,7 +162,7 @@ class Queue:
             operation = waiting[0]
             if operation.outcome is None:
                 size += operation.size
-                if batch and size > self._max_bytes:
+                if batch and size > self.bounds.max_bytes:
                     break
                 if operation.token is not None:
                     # Two writes with one etag of the callers' own could not be told apart.
@@ -201,7 +203,7 @@ class Queue:
 
     def _admit(self) -> None:
         """Let in who waits outside, as far as there is room."""
-        while self._outside and self._length < self._max_length:
+        while self._outside and self._length < self.bounds.max_length:
             operation = self._outside.popleft()
             if operation.outcome is None:
                 self._put(operation)
