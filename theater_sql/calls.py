@@ -61,10 +61,10 @@ class Call(Refusals):
 
     def get(self) -> Steps[Found[Any] | NotPresent]:
         """Read the row and decode it."""
-        read = self._statements.read
-        outcome = yield self._operation(read)
+        read = self._read(self._statements.read)
+        outcome = yield read
         if self._former:
-            outcome = yield from self._send_to_former(outcome, read)
+            outcome = yield from self._send_to_former(read, outcome)
         self._raise_fault(outcome)
         return NOT_PRESENT if outcome.answer is None else self._found(outcome.answer)
 
@@ -106,21 +106,26 @@ class Call(Refusals):
                 self._check_time(conflict)
 
     def _write(self, values: tuple[Any, ...], expect: Any, etag: Etag, token: Any) -> Steps[Etag]:
-        """Compare and swap, or create; a row that carries ``etag`` already is a success."""
-        statements, version = self._statements, self._binding.schema_version
-        new = statements.etag(etag)
+        """Compare and swap, or create."""
+        statements, layout = self._statements, self._statements.layout
+        new, version = statements.etag(etag), self._binding.schema_version
         if expect is ABSENT:
+            fills = statements.fills(layout.on_create)
+            row = (*self._key, *values, *fills, new, version)
+            create = Operation(statements.create, self._key, row, self._deadline, token)
+            return self._carry_out(create, expect, etag)
+        fills = statements.fills(layout.on_update)
+        row = (*self._key, statements.etag(expect), *values, *fills, new, version)
+        swap = Operation(statements.swap, self._key, row, self._deadline, token)
+        return self._carry_out(swap, expect, etag)
+
+    def _carry_out(self, operation: Operation, expect: Any, etag: Etag) -> Steps[Etag]:
+        """Send a write; a row that carries its ``etag`` already is a success."""
+        if expect is ABSENT and self._former:
             yield from self._check_former_names()
-            fills = statements.fills(statements.layout.on_create)
-            outcome = yield self._operation(
-                statements.create, (*values, *fills, new, version), token
-            )
-        else:
-            fills = statements.fills(statements.layout.on_update)
-            rest = (statements.etag(expect), *values, *fills, new, version)
-            outcome = yield self._operation(statements.swap, rest, token)
-            if self._former:
-                outcome = yield from self._send_to_former(outcome, statements.swap, rest, token)
+        outcome = yield operation
+        if expect is not ABSENT and self._former:
+            outcome = yield from self._send_to_former(operation, outcome)
         if outcome.answer:
             return etag
         if not self._may_exist(outcome, expect):
@@ -149,9 +154,11 @@ class Call(Refusals):
             if actual is not None:
                 raise self._conflict(expect, actual)
             return
-        delete, etag = self._statements.delete, self._statements.etag(expect)
-        outcome = yield self._operation(delete, (etag,), etag)
-        outcome = yield from self._send_to_former(outcome, delete, (etag,), etag)
+        etag = self._statements.etag(expect)
+        row = (*self._key, etag)
+        delete = Operation(self._statements.delete, self._key, row, self._deadline, etag)
+        outcome = yield delete
+        outcome = yield from self._send_to_former(delete, outcome)
         self._raise_fault(outcome)
         if outcome.answer:
             return
@@ -164,9 +171,9 @@ class Call(Refusals):
 
     def _look(self) -> Steps[Etag | None]:
         """Return the etag that is there."""
-        look = self._statements.look
-        outcome = yield self._operation(look)
-        outcome = yield from self._send_to_former(outcome, look)
+        look = self._read(self._statements.look)
+        outcome = yield look
+        outcome = yield from self._send_to_former(look, outcome)
         self._raise_fault(outcome)
         return None if outcome.answer is None else self._etag(outcome.answer[0])
 
@@ -198,25 +205,18 @@ class Call(Refusals):
             if outcome.answer is not None:
                 raise self._conflict(ABSENT, self._etag(outcome.answer[0]))
 
-    def _operation(
-        self, statement: Statement, rest: tuple[Any, ...] = (), token: Any = None
-    ) -> Operation:
-        key = self._key
-        return Operation(statement, key, key + rest, self._deadline, token)
+    def _read(self, statement: Statement) -> Operation:
+        return Operation(statement, self._key, self._key, self._deadline)
 
-    def _send_to_former(
-        self,
-        outcome: Outcome,
-        statement: Statement,
-        rest: tuple[Any, ...] = (),
-        token: Any = None,
-    ) -> Steps[Outcome]:
-        """Send a statement that matched nothing to the keys of former names, until one does."""
+    def _send_to_former(self, operation: Operation, outcome: Outcome) -> Steps[Outcome]:
+        """Send what matched nothing to the keys of former names, until it does."""
+        rest = operation.row[len(self._key) :]
         doubtful = outcome.doubtful
         for key in self._former:
             if outcome.fault or outcome.answer:
                 break
-            outcome = yield Operation(statement, key, key + rest, self._deadline, token)
+            row, token = (*key, *rest), operation.token
+            outcome = yield Operation(operation.statement, key, row, self._deadline, token)
             doubtful = doubtful or outcome.doubtful
         return outcome._replace(doubtful=doubtful)
 

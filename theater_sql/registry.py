@@ -57,6 +57,8 @@ class ActorRegistry:
         return self._bindings.get(name) or generic_binding(name, self.generic, UNTYPED)
 
     def _name(self, actor_type: ActorTypeLike[Any]) -> str:
+        if isinstance(actor_type, ActorType) and actor_type.name in self._bindings:
+            return actor_type.name
         registered = self._names.get(actor_type) if isinstance(actor_type, type) else None
         name = registered or type_name(actor_type)
         if registered is None and isinstance(actor_type, type):

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from theater_sql.backends.base import Backend, Statement, Wire
+from theater_sql.codec import same
 from theater_sql.tables import Fill, Layout
 
 
@@ -64,6 +65,8 @@ class Statements:
         self._loads = [self._wires[c].load for c in layout.state]
         self._updated_at = self._wires[layout.table.c.updated_at]
         self._etag = self._wires[layout.table.c.etag]
+        self.etag: Callable[[Any], Any] = self._etag.bind or same
+        """Makes a parameter of an etag."""
 
     def __getitem__(self, kind: Kind) -> Statement:
         statement: Statement = getattr(self, kind.value)
@@ -94,12 +97,10 @@ class Statements:
 
     def fills(self, fills: Sequence[Fill]) -> tuple[Any, ...]:
         """Return the parameters of the columns that Python fills, with a new value each."""
+        if not fills:
+            return ()
         filled = [fill for fill in fills if not fill.is_sql]
         return tuple([_apply(self._wires[f.column].bind, f.source()) for f in filled])
-
-    def etag(self, etag: Any) -> Any:
-        """Return an etag as a parameter."""
-        return _apply(self._etag.bind, etag)
 
     def load_etag(self, value: Any) -> Any:
         """Return an etag from what the driver gave."""

@@ -103,8 +103,9 @@ Answer = Any
 class Session(Protocol):
     """One driver connection, made ready for lane work. Used by one thread, save ``kill``."""
 
-    waiting: bool
-    """Whether it waits for a turn to write, so that nothing was sent yet; briefly, if at all."""
+    @property
+    def waiting(self) -> bool:
+        """Whether it may wait for a turn to write, with nothing sent yet; briefly, if at all."""
 
     def run(self, statement: Statement, rows: Sequence[tuple[Any, ...]]) -> list[Answer]:
         """Execute one batch and return an answer for each row; raise what the driver raises."""

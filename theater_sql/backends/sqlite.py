@@ -7,7 +7,8 @@ running process is not noticed.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -19,40 +20,19 @@ from sqlalchemy.engine import URL, Engine
 from sqlalchemy.pool import StaticPool
 
 from theater_sql.backends.base import (
-    Action,
     Answer,
-    Fault,
-    Phase,
     Statement,
     Wire,
     compile_options,
     raw_connection,
-    unforeseen,
 )
+from theater_sql.backends.sqlite_faults import ROW_ERRORS, classify, is_undecodable
 from theater_sql.codec import CodecError
-from theater_sql.errors import (
-    ConstraintViolation,
-    CorruptState,
-    InvalidState,
-    NotPermitted,
-    OutcomeUnknown,
-    SchemaMismatch,
-    StorageCorrupt,
-    StorageError,
-    StorageFull,
-    Unavailable,
-)
 from theater_sql.types import Document
 
 _BUSY_MS: Final = 250
 """How long one attempt waits for another writer; the lane tries again until the deadline."""
-_ROW_ERRORS: Final = (
-    sqlite3.DataError,
-    sqlite3.IntegrityError,
-    sqlite3.ProgrammingError,
-    OverflowError,
-    UnicodeError,
-)
+_SLACK: Final = 0.05
 
 
 def existing_file_url(url: URL) -> URL:
@@ -126,84 +106,7 @@ class SQLite:
             bind = _exact_float(bind, load)
         return Wire(column.type, column, bind=bind, load=load)
 
-    def classify(self, error: BaseException, phase: Phase) -> Fault:
-        """Return what an error from sqlite3 means, by its extended result code."""
-        if isinstance(error, FileNotFoundError):
-            reason = f"there is no file {error}: run the migrations"
-            return Fault(Action.RAISE, Unavailable, reason)
-        if isinstance(error, _ROW_ERRORS) or _is_undecodable(error):
-            return _of_row(error, phase)
-        code = getattr(error, "sqlite_errorname", None)
-        if code is None:
-            return unforeseen(error, phase)
-        for prefix, (action, kind, reason) in _BY_CODE.items():
-            if code.startswith(prefix):
-                # "no such table: x" names what is missing, and no value.
-                named = str(error) if str(error).startswith("no such") else code
-                return Fault(action, kind, f"{reason} ({named})", error)
-        return Fault(Action.RAISE, Unavailable, f"SQLite refused ({code}); {_NOTHING}", error)
-
-
-_NOTHING: Final = "nothing was written"
-_BY_CODE: Final[dict[str, tuple[Action, type[StorageError], str]]] = {
-    "SQLITE_BUSY": (Action.RETRY, Unavailable, "another process writes to the file"),
-    "SQLITE_LOCKED": (Action.RETRY, Unavailable, "another connection writes to the file"),
-    "SQLITE_INTERRUPT": (Action.RETRY, Unavailable, "the statement was interrupted"),
-    "SQLITE_SCHEMA": (Action.RECONNECT, Unavailable, "the schema changed"),
-    "SQLITE_CANTOPEN": (Action.RAISE, Unavailable, "the file is missing or can't be opened"),
-    "SQLITE_IOERR_FSYNC": (Action.RESEND, OutcomeUnknown, "the disk did not confirm"),
-    "SQLITE_IOERR_COMMIT": (Action.RESEND, OutcomeUnknown, "the commit was not confirmed"),
-    "SQLITE_IOERR_WRITE": (Action.RAISE, StorageFull, f"the disk is full; {_NOTHING}: make room"),
-    "SQLITE_FULL": (Action.RAISE, StorageFull, f"the disk is full; {_NOTHING}: make room"),
-    "SQLITE_NOMEM": (Action.RAISE, StorageFull, f"out of memory; {_NOTHING}"),
-    "SQLITE_IOERR": (Action.RAISE, StorageCorrupt, "the disk reports an error"),
-    "SQLITE_CORRUPT": (Action.RAISE, StorageCorrupt, "the file is damaged"),
-    "SQLITE_NOTADB": (Action.RAISE, StorageCorrupt, "the file is not a database"),
-    "SQLITE_READONLY": (Action.RAISE, NotPermitted, f"the file is read-only; {_NOTHING}"),
-    "SQLITE_PERM": (Action.RAISE, NotPermitted, f"the file may not be used; {_NOTHING}"),
-    "SQLITE_AUTH": (Action.RAISE, NotPermitted, f"not authorised; {_NOTHING}"),
-    "SQLITE_ERROR": (
-        Action.RAISE,
-        SchemaMismatch,
-        f"a table or column is missing or different; {_NOTHING}: run the migrations "
-        "(storage.check() says what differs)",
-    ),
-}
-
-
-def _is_undecodable(error: BaseException) -> bool:
-    """Tell the driver's own complaint about text that is no UTF-8: it has no result code."""
-    return isinstance(error, sqlite3.OperationalError) and not hasattr(error, "sqlite_errorname")
-
-
-def _of_row(error: BaseException, phase: Phase) -> Fault:
-    # The driver's text may quote values, so it is not chained; it names columns, not values.
-    if isinstance(error, sqlite3.IntegrityError):
-        return _constraint(error)
-    if phase is Phase.READ:
-        reason = "the stored row can't be read; its bytes are untouched"
-        return Fault(Action.RAISE, CorruptState, reason, of_row=True, details={"path": "$"})
-    reason = f"the database refuses a value; {_NOTHING}"
-    return Fault(Action.RAISE, InvalidState, reason, of_row=True, details={"path": "$"})
-
-
-def _constraint(error: sqlite3.IntegrityError) -> Fault:
-    kind, _, rest = str(error).partition(" constraint failed")
-    subject = rest.removeprefix(": ")
-    if kind not in ("CHECK", "FOREIGN KEY", "NOT NULL", "UNIQUE"):
-        kind, subject = "a constraint or trigger", ""  # a trigger's text may quote values
-    columns = [column.rpartition(".")[2] for column in subject.split(", ") if column]
-    named = kind == "CHECK"
-    return Fault(
-        Action.RAISE,
-        ConstraintViolation,
-        f"{kind} {subject} of its table refuses the row; {_NOTHING}",
-        of_row=True,
-        details={
-            "constraint": subject if named else None,
-            "columns": () if named else tuple(columns),
-        },
-    )
+    classify = staticmethod(classify)
 
 
 def _exact_float(bind: Any, load: Any) -> Any:
@@ -227,7 +130,7 @@ class SQLiteSession:
     """One connection, in autocommit save for the transaction of a batch."""
 
     def __init__(self, connection: sqlite3.Connection, owner: Any, synchronous: str) -> None:
-        self.waiting = False
+        self._waits_until = 0.0
         self._connection = connection
         self._owner = owner  # what keeps a shared connection open
         if owner is None:
@@ -238,14 +141,16 @@ class SQLiteSession:
         connection.execute(f"PRAGMA synchronous = {synchronous}")
 
     def run(self, statement: Statement, rows: Sequence[tuple[Any, ...]]) -> list[Answer]:
-        """Execute a statement for each row: reads as they are, writes in one transaction."""
-        if statement.token is None:
+        """Execute a statement for each row: reads as they are, writes in one transaction.
+
+        A single write is a transaction of its own, save on a connection that is shared, where
+        the driver begins one for the engine.
+        """
+        if not statement.writes:
             return [self._attempt(statement, row) for row in rows]
-        self.waiting = True
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
-        finally:
-            self.waiting = False
+        if len(rows) == 1 and self._owner is None:
+            return [self._wait_for(lambda: self._attempt(statement, rows[0]))]
+        self._wait_for(lambda: self._connection.execute("BEGIN IMMEDIATE"))
         try:
             answers = []
             for row in rows:
@@ -261,19 +166,34 @@ class SQLiteSession:
             raise
         return answers
 
+    def _wait_for(self, action: Callable[[], Answer]) -> Answer:
+        """Do what has to wait for a turn to write, as long as one attempt waits for it."""
+        self._waits_until = time.monotonic() + _BUSY_MS / 1000 + _SLACK
+        try:
+            return action()
+        finally:
+            self._waits_until = 0.0
+
+    @property
+    def waiting(self) -> bool:
+        return time.monotonic() < self._waits_until
+
     def _attempt(self, statement: Statement, row: tuple[Any, ...]) -> Answer:
         """Execute one row's statement; a row that is refused does not harm the others."""
         values = row + statement.constants
         parameters = [values[i] for i in statement.order]
         try:
-            found = self._connection.execute(statement.single, parameters).fetchone()
+            # All of them: a write that is alone is committed behind its last row.
+            found = self._connection.execute(statement.single, parameters).fetchall()
         except sqlite3.OperationalError as error:
-            if _is_undecodable(error):
+            if is_undecodable(error):
                 return error
             raise
-        except _ROW_ERRORS as error:
+        except ROW_ERRORS as error:
             return error
-        return found is not None if statement.token is not None else found
+        if statement.writes:
+            return bool(found)
+        return found[0] if found else None
 
     def set_lock_timeout(self, seconds: float) -> None:
         """Do nothing: there are no row locks."""
