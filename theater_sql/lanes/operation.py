@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import enum
 import threading
+from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
@@ -46,13 +47,14 @@ class Operation:
     ``row`` holds the statement's parameters, of which ``key`` comes first; ``deadline`` is on
     the monotonic clock. ``actor`` is what no two writes in flight may share (``None`` for a
     read). ``token`` is the etag by which a write's row is told from the others of its batch,
-    where another may carry the same. Who waits is a thread (in ``wait``) or a coroutine (on
-    ``future``).
+    where another may carry the same. ``behind`` are later writes of its actor. Who waits is a
+    thread (in ``wait``) or a coroutine (on ``future``).
     """
 
     __slots__ = (
         "_arrived",
         "actor",
+        "behind",
         "deadline",
         "doubtful",
         "fault",
@@ -87,6 +89,7 @@ class Operation:
                 size += len(value)
         self.size = size
         self.place = _OUTSIDE
+        self.behind: deque[Operation] | None = None
         self.patient = False
         self.doubtful = False
         self.fault: Fault | None = None

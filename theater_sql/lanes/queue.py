@@ -37,7 +37,7 @@ class Queue:
         self._changed = {patient: threading.Condition(lock) for patient in (False, True)}
         self._lock = lock
         self._groups: dict[bool, Groups] = {False: {}, True: {}}
-        self._busy: dict[Any, deque[Operation] | None] = {}  # actors, and who waits behind
+        self._busy: dict[Any, Operation] = {}  # by actor: the write that others wait behind
         self._outside: deque[Operation] = deque()
         self._length = 0
         self._taken = 0
@@ -60,19 +60,18 @@ class Queue:
                     self._outside.append(operation)
 
     def _put(self, operation: Operation) -> None:
-        actor, busy = operation.actor, self._busy
         self._length += 1
-        if actor is None:
+        if operation.actor is None:
             self._ready(operation)
-        elif actor not in busy:
-            busy[actor] = None
+            return
+        first = self._busy.setdefault(operation.actor, operation)
+        if first is operation:
             self._ready(operation)
-        else:
-            behind = busy[actor]
-            if behind is None:
-                behind = busy[actor] = deque()
-            operation.place = Place.BEHIND
-            behind.append(operation)
+            return
+        operation.place = Place.BEHIND
+        if first.behind is None:
+            first.behind = deque()
+        first.behind.append(operation)
 
     def _ready(self, operation: Operation, *, front: bool = False) -> None:
         operation.place = _READY
@@ -148,7 +147,7 @@ class Queue:
             if self._closed or self._taken or self._length or self._outside:
                 return False
             if operation.actor is not None:
-                self._busy[operation.actor] = None
+                self._busy[operation.actor] = operation
             self._taken = 1
             operation.place = _TAKEN
             return True
@@ -192,10 +191,12 @@ class Queue:
         """Let the next write of an actor go."""
         if operation.actor is None:
             return
-        behind = self._busy[operation.actor]
+        behind = operation.behind
         while behind:
             follower = behind.popleft()
             if follower.outcome is None:
+                follower.behind = behind
+                self._busy[operation.actor] = follower
                 self._ready(follower)
                 return
             self._length -= 1
@@ -244,7 +245,7 @@ class Queue:
 
     def _waiting(self) -> list[Operation]:
         groups = [g for groups in self._groups.values() for g in groups.values()]
-        behind = [waiting for waiting in self._busy.values() if waiting]
+        behind = [first.behind for first in self._busy.values() if first.behind]
         return [operation for ops in (*groups, *behind, self._outside) for operation in ops]
 
     def settle_early(self, operations: Iterable[Operation], outcome: Outcome) -> None:
