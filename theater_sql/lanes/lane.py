@@ -15,9 +15,8 @@ from operator import attrgetter
 from typing import Final
 
 from theater_sql.backends.base import Action, Answer, Backend, Fault, Phase, Session
-from theater_sql.errors import OutcomeUnknown, Unavailable
 from theater_sql.lanes.backoff import Backoff
-from theater_sql.lanes.operation import Operation, Outcome, Place
+from theater_sql.lanes.operation import Operation, Outcome, Place, overdue
 from theater_sql.lanes.queue import Queue
 
 log = logging.getLogger("theater_sql.lanes")
@@ -58,6 +57,8 @@ class Lane:
         self._fault: Fault | None = None
         self._in_use = threading.Lock()
         self._crowded = False
+        self._watched = threading.Lock()  # what the watchdog looks at, and kills
+        self._is_killed = False
         self.thread: Final = threading.Thread(target=self._run, name=name, daemon=True)
 
     def _run(self) -> None:
@@ -114,7 +115,11 @@ class Lane:
             log.exception("a lane failed")
             self._abort(batch, error)
         finally:
-            self._in_flight = ()
+            with self._watched:
+                self._in_flight = ()
+                is_killed, self._is_killed = self._is_killed, False
+            if is_killed:  # it may have answered just before; the next flush would break on it
+                self._drop_session()
 
     def _abort(self, batch: Sequence[Operation], error: BaseException) -> None:
         """Give up the connection, and what of the batch is not settled."""
@@ -194,8 +199,9 @@ class Lane:
 
     def _recover(self, session: Session, batch: Sequence[Operation], fault: Fault) -> None:
         """Do what a failed flush asks for."""
-        for operation in batch:
-            operation.fault = fault
+        if len(batch) == 1 or not fault.of_row:
+            for operation in batch:
+                operation.fault = fault
         if fault.action is Action.RAISE:
             if fault.of_row and len(batch) > 1:
                 self._divide(session, batch)
@@ -271,24 +277,16 @@ class Lane:
             return  # it gives up soon, with nothing sent, or else goes through
         for operation in in_flight:
             if operation.deadline <= now:
-                self._queue.settle_early([operation], self._too_late(operation, sent=True))
+                self._queue.settle_early([operation], overdue(operation, self._fault, sent=True))
         unwanted = in_flight and all(operation.deadline <= now for operation in in_flight)
         if session and (unwanted or now - self._sent_at > self._limit):
-            with suppress(Exception):  # the lane itself may be closing it
-                session.kill()
+            with self._watched, suppress(Exception):  # the lane itself may be closing it
+                if self._in_flight is in_flight:  # else it has gone on to others
+                    self._is_killed = True
+                    session.kill()
 
-    def _too_late(self, operation: Operation, *, sent: bool = False) -> Outcome:
-        last = operation.fault or self._fault
-        why = last.reason if last else "the database did not answer in time"
-        if operation.place is Place.OUTSIDE:
-            why = f"overloaded, the queue is full; {why}"
-        doubtful = operation.statement.writes and (sent or operation.doubtful)
-        if doubtful:
-            fault = Fault(Action.RAISE, OutcomeUnknown, f"not answered in time ({why})")
-        else:
-            fault = Fault(Action.RAISE, Unavailable, f"not served in time ({why})")
-        cause = last.cause if last else None
-        return Outcome(None, fault._replace(cause=cause), doubtful)
+    def _too_late(self, operation: Operation) -> Outcome:
+        return overdue(operation, self._fault)
 
 
 def _phase(operation: Operation) -> Phase:

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
-from theater_sql.backends.base import Fault, Statement
+from theater_sql.backends.base import Action, Fault, Statement
+from theater_sql.errors import OutcomeUnknown, Unavailable
 
 
 class Outcome(NamedTuple):
@@ -120,6 +121,24 @@ class Operation:
         """Release the waiting thread, if it is one that waits."""
         if self._arrived is not None:
             self._arrived.release()
+
+
+def overdue(operation: Operation, fault: Fault | None, *, sent: bool = False) -> Outcome:
+    """Return the outcome of an operation whose deadline passed, after ``fault``, its own or all's.
+
+    ``sent`` tells that it is in flight.
+    """
+    last = operation.fault or fault
+    why = last.reason if last else "the database did not answer in time"
+    if operation.place is Place.OUTSIDE:
+        why = f"overloaded, the queue is full; {why}"
+    doubtful = operation.statement.writes and (sent or operation.doubtful)
+    cause = last.cause if last else None
+    if doubtful:
+        reason = f"not answered in time ({why})"
+        return Outcome(None, Fault(Action.RAISE, OutcomeUnknown, reason, cause), doubtful)
+    reason = f"not served in time ({why})"
+    return Outcome(None, Fault(Action.RAISE, Unavailable, reason, cause))
 
 
 def deliver(operations: Iterable[Operation]) -> None:
