@@ -6,10 +6,10 @@ ARGS   ?=
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt sql docs migrate revision install clean
+.PHONY: help demo test check fmt sql docs bench bench-quick migrate revision install clean
 
 help:  ## show this text
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.demo  ## store the history of this git repository as actors (ARGS="path --url ...")
 	$(BIN)/theater-sql demo $(ARGS)
@@ -34,6 +34,12 @@ sql: $(VENV)/.dev  ## rewrite the golden SQL in tests/sql
 
 docs: $(VENV)/.dev  ## build docs/_build/html, a warning is an error
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+
+bench: $(VENV)/.bench  ## measure, and rewrite the tables and plots in docs (5 minutes)
+	$(BIN)/python -m benchmarks full --repeat 3 $(ARGS)
+
+bench-quick: $(VENV)/.bench  ## measure the main ratios, as JSON lines (ARGS="--only put_async_pg")
+	$(BIN)/python -m benchmarks quick $(ARGS)
 
 migrate: $(VENV)/.demo  ## upgrade THEATER_SQL_URL (default sqlite:///theater.db)
 	$(BIN)/alembic upgrade head
@@ -63,3 +69,7 @@ $(VENV)/.dev: $(VENV)/.made pyproject.toml
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'  # older ones know no --group
 	$(BIN)/python -m pip install --quiet --editable '.[postgresql,rich]' --group dev
 	@touch $@ $(VENV)/.demo
+
+$(VENV)/.bench: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --group bench
+	@touch $@

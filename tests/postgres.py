@@ -33,8 +33,8 @@ listen_addresses = '127.0.0.1'
 port = {port}
 unix_socket_directories = '{home}'
 max_connections = 200
-fsync = off  # the tests cut links and kill clients, never the power: nothing here needs a disk
 """
+NOT_DURABLE = "fsync = off  # the tests kill clients, never the power: nothing here needs a disk"
 
 
 class NoPostgresError(Exception):
@@ -142,13 +142,16 @@ def _known_folders() -> Iterator[Path]:
 
 
 @contextmanager
-def private(folder: Path) -> Iterator[Server]:
-    """Run a server of our own, with a data directory that goes when it goes."""
+def private(folder: Path, settings: str = NOT_DURABLE) -> Iterator[Server]:
+    """Run a server of our own, with a data directory that goes when it goes.
+
+    ``settings`` are further lines for its ``postgresql.conf``.
+    """
     # /tmp: every user can reach it, and the socket's name stays below its 107 bytes.
     home = Path(tempfile.mkdtemp(prefix="theater_sql_pg_", dir="/tmp"))
     try:
         cluster = _Cluster(home, _account(), folder)
-        cluster.create()
+        cluster.create(settings)
         with cluster.running() as server:
             yield server
     finally:
@@ -185,14 +188,14 @@ class _Cluster:
             os.chown(home, account["user"], account["group"])
         self.folder = self._readable(folder)
 
-    def create(self) -> None:
+    def create(self, extra: str) -> None:
         secret = self.home / "password"
         secret.write_text(self.password, encoding="ascii")
         secret.chmod(0o644)  # home is the server's alone
         self._run("initdb", "--username=postgres", f"--pwfile={secret}", "--auth=scram-sha-256",
                   "--encoding=UTF8", "--no-locale", "--no-sync")  # fmt: skip
         with (self.data / "postgresql.conf").open("a", encoding="utf-8") as settings:
-            settings.write(SETTINGS.format(port=self.port, home=self.home))
+            settings.write(SETTINGS.format(port=self.port, home=self.home) + extra)
 
     @contextmanager
     def running(self) -> Iterator[Server]:

@@ -1,0 +1,1 @@
+"""How fast theater_sql is, and how fast others are at the same work. See docs/benchmarks.md."""
