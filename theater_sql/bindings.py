@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapper
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.types import TypeDecorator
 
-from theater_sql.checks import check_for, is_aware
+from theater_sql.checks import check_for, is_aware, without_domain
 from theater_sql.codec import (
     CodecError,
     ColumnCodec,
@@ -37,6 +37,7 @@ from theater_sql.tables import (
     model_layout,
     state_columns,
 )
+from theater_sql.types import Document
 
 Key = tuple[IdPart, ...]
 """The values of a row's key columns."""
@@ -131,9 +132,10 @@ def _column(
 
 def _as_loaded(codec: ColumnCodec, column: sa.Column[Any]) -> ColumnCodec:
     """Give a mapped instance what its column type loads, and not its plain form."""
-    if isinstance(column.type, sa.JSON):
+    type_ = without_domain(column.type)
+    if isinstance(type_, (sa.JSON, Document)):
         return codec
-    return codec._replace(decode=attach_utc if is_aware(column.type) else same)
+    return codec._replace(decode=attach_utc if is_aware(type_) else same)
 
 
 def _id_type(column: sa.Column[Any], name: str) -> type[Any]:

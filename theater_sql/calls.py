@@ -50,7 +50,8 @@ class Call(Refusals):
     def __init__(
         self, binding: Binding, statements: Statements, actor_id: ActorId, deadline: float
     ) -> None:
-        super().__init__(binding, actor_id)
+        self._binding = binding
+        self._actor_id = actor_id
         self._statements = statements
         self._deadline = deadline
         self._key = key = statements.key(binding.key(actor_id))
@@ -110,11 +111,11 @@ class Call(Refusals):
         statements, layout = self._statements, self._statements.layout
         new, version = statements.etag(etag), self._binding.schema_version
         if expect is ABSENT:
-            fills = statements.fills(layout.on_create)
+            fills = statements.fills(layout.on_create) if layout.on_create else ()
             row = (*self._key, *values, *fills, new, version)
             create = Operation(statements.create, self._key, row, self._deadline, token)
             return self._carry_out(create, expect, etag)
-        fills = statements.fills(layout.on_update)
+        fills = statements.fills(layout.on_update) if layout.on_update else ()
         row = (*self._key, statements.etag(expect), *values, *fills, new, version)
         swap = Operation(statements.swap, self._key, row, self._deadline, token)
         return self._carry_out(swap, expect, etag)

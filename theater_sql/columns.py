@@ -14,7 +14,13 @@ import sqlalchemy as sa
 from msgspec import inspect
 from sqlalchemy.types import TypeEngine
 
-from theater_sql.checks import Check, check_for, is_aware
+from theater_sql.checks import (
+    Check,
+    check_for,
+    depends_on_dialect,
+    is_aware,
+    without_domain,
+)
 from theater_sql.codec import CodecError, ColumnCodec, Field, json_codec, same, scalar_info
 from theater_sql.errors import RegistrationError
 from theater_sql.types import (
@@ -81,9 +87,13 @@ def column_codec(field: Field, column: sa.Column[Any], name: str) -> ColumnCodec
         )
     if (nullable or field.optional) and not column.nullable:
         raise RegistrationError(f"{name}.{field.name}: may be None, but its column is NOT NULL")
-    encode, decode = _functions(field, scalar, column.type, name)
+    encode, decode = _functions(field, scalar, without_domain(column.type), name)
     # The checks of these columns take exactly what these types do, constraints aside.
-    certain = scalar in _UNCONSTRAINED and type(column.type) is type(column_of(field).type)
+    certain = (
+        scalar in _UNCONSTRAINED
+        and type(column.type) is type(column_of(field).type)
+        and not depends_on_dialect(column.type)
+    )
     return ColumnCodec(column.name, field.key, nullable, field.optional, encode, decode, certain)
 
 
@@ -92,7 +102,9 @@ def _functions(field: Field, scalar: Any, type_: Any, name: str) -> tuple[Check,
         return json_codec(field.type, f"{name}.{field.name}").encode, _parse_json
     if isinstance(scalar, (inspect.EnumType, inspect.LiteralType)) and is_text(type_):
         return _choice(scalar, f"{name}.{field.name}")
-    check = check_for(type_)
+    check = _check(type_, f"{name}.{field.name}")
+    if isinstance(type_, sa.ARRAY) and not isinstance(field.info, inspect.AnyType):
+        check = _of_list(check, type_.as_tuple)
     if isinstance(scalar, inspect.DateTimeType):
         return check, attach_utc if is_aware(type_) else same
     if scalar is None or isinstance(scalar, inspect.EnumType):
@@ -129,6 +141,27 @@ def _choice(info: Any, name: str) -> tuple[Check, Check]:
         return by_text[text]
 
     return encode, decode
+
+
+def _check(type_: Any, name: str) -> Check:
+    """Return the check of a type, or none where its wire has one, which knows the database."""
+    try:
+        check = check_for(type_)
+    except RegistrationError as error:
+        raise RegistrationError(f"{name}: {error}") from None
+    return same if depends_on_dialect(type_) else check
+
+
+def _of_list(check: Check, as_tuple: bool) -> Check:
+    """Make the lists that an array takes of a field's tuples and sets: its type gives them back."""
+    kind: Any = tuple if as_tuple else list
+
+    def plain(value: Any) -> Any:
+        return (
+            kind(map(plain, value)) if isinstance(value, (list, tuple, set, frozenset)) else value
+        )
+
+    return lambda value: check(plain(value))
 
 
 def _parse_json(text: str) -> Any:

@@ -78,7 +78,7 @@ class Core:
         self.lanes = Lanes(
             self._backend,
             writers=writers,
-            bounds=Bounds(max_batch_rows, max_batch_bytes, max_queue),
+            bounds=Bounds(max_batch_rows, max_batch_bytes, max_queue, self._backend.batches),
             timeout=timeout,
         )
 
@@ -109,7 +109,8 @@ class Core:
         timeout: float | None,
     ) -> Steps[Etag]:
         """Return the steps of ``SQLStorage.put``."""
-        self._check_etags(actor_type, actor_id, expect, etag)
+        if type(expect) is not UUID or etag is not None:
+            self._check_etags(actor_type, actor_id, expect, etag)
         call = self.call(actor_type, actor_id, timeout)
         return call.put(state, expect, etag, overwrite_corrupt=overwrite_corrupt)
 

@@ -26,9 +26,8 @@ class Refusals:
 
     __slots__ = ("_actor_id", "_binding")
 
-    def __init__(self, binding: Binding, actor_id: ActorId) -> None:
-        self._binding = binding
-        self._actor_id = actor_id
+    _binding: Binding
+    _actor_id: ActorId
 
     def _corrupt(self, error: CodecError) -> StorageError:
         reason = (

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from theater_sql.backends.base import Backend, Statement, Wire
+from theater_sql.backends.parameters import binder, state_paths
 from theater_sql.codec import same
 from theater_sql.tables import Fill, Layout
 
@@ -58,10 +59,10 @@ class Statements:
         self.layout = layout
         self._backend = backend
         self._wires = {c: backend.wire(c) for c in layout.table.columns}
-        self.key = _binder([self._wires[c] for c in layout.keys])
+        self.key = binder([self._wires[c]._replace(check=None) for c in layout.keys])
         """Makes the key's parameters of its values."""
-        self.state = _binder([self._wires[c] for c in layout.state])
-        """Makes the state's parameters of its column values."""
+        self.state = binder([self._wires[c] for c in layout.state], state_paths(layout))
+        """Makes the state's parameters of its column values, or raises ``CodecError``."""
         self._loads = [self._wires[c].load for c in layout.state]
         self._updated_at = self._wires[layout.table.c.updated_at]
         self._etag = self._wires[layout.table.c.etag]
@@ -97,8 +98,6 @@ class Statements:
 
     def fills(self, fills: Sequence[Fill]) -> tuple[Any, ...]:
         """Return the parameters of the columns that Python fills, with a new value each."""
-        if not fills:
-            return ()
         filled = [fill for fill in fills if not fill.is_sql]
         return tuple([_apply(self._wires[f.column].bind, f.source()) for f in filled])
 
@@ -118,22 +117,6 @@ class Statements:
 
 def _apply(function: Any, value: Any) -> Any:
     return value if function is None or value is None else function(value)
-
-
-def _binder(wires: Sequence[Wire]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
-    """Return a function that makes parameters of values, touching those that need it."""
-    binds = [(position, wire.bind) for position, wire in enumerate(wires) if wire.bind]
-    if not binds:
-        return tuple
-
-    def bind(values: Sequence[Any]) -> tuple[Any, ...]:
-        bound = list(values)
-        for position, function in binds:
-            if bound[position] is not None:
-                bound[position] = function(bound[position])
-        return tuple(bound)
-
-    return bind
 
 
 class _Builder:
@@ -156,13 +139,17 @@ class _Builder:
             Kind.SWAP: self._swap,
             Kind.DELETE: self._delete,
         }[kind]
-        constants: list[Any] = []
-        single, order = self._compile(build(_binds(parameters), None), len(parameters), constants)
+        own, constants = len(parameters), list[Any]()
+        query = build(_binds(parameters), None)
+        single, order = self._compile(self._telling(query, kind), own, constants)
         batch: str | None = None
         batch_order: list[int] = []
-        if self._backend.batches and not any(p.wire.single for p in parameters):
+        if not self._backend.batches and kind.writes:
+            batch, batch_order = self._compile(query, own, constants)
+        elif self._backend.batches and not any(p.wire.single for p in parameters):
             source, values = _arrays(parameters, ordinal=not kind.writes)
-            batch, batch_order = self._compile(build(values, source), len(parameters), constants)
+            query = self._telling(build(values, source), kind)
+            batch, batch_order = self._compile(query, own, constants)
         return Statement(
             self._layout,
             kind.writes,
@@ -174,6 +161,10 @@ class _Builder:
             tuple(constants),
             text=kind is Kind.READ and any(self._wires[c].text for c in self._layout.state),
         )
+
+    def _telling(self, query: Any, kind: Kind) -> Any:
+        """Let a write tell which rows it changed."""
+        return query.returning(self._returned) if kind.writes else query
 
     def _compile(self, statement: Any, own: int, constants: list[Any]) -> tuple[str, list[int]]:
         """Compile, and tell where each parameter stands: in the row, or in what SQL of the
@@ -237,8 +228,7 @@ class _Builder:
             names = [column.name for column in columns]
             insert = insert.from_select(names, query, include_defaults=False)
         guarded: Any = insert
-        guarded = guarded.on_conflict_do_nothing(index_elements=list(self._layout.keys))
-        return guarded.returning(self._returned)
+        return guarded.on_conflict_do_nothing(index_elements=list(self._layout.keys))
 
     def _swap(self, values: list[Any], source: Any) -> Any:
         book, keys = self._book, len(self._layout.keys)
@@ -251,12 +241,11 @@ class _Builder:
             sa.update(self._table)
             .where(*self._key_is(values[:keys]), book.etag == expected)
             .values(columns)
-            .returning(self._returned)
         )
 
     def _delete(self, values: list[Any], source: Any) -> Any:
         where = [*self._key_is(values[:-1]), self._book.etag == values[-1]]
-        return sa.delete(self._table).where(*where).returning(self._returned)
+        return sa.delete(self._table).where(*where)
 
     def _key_is(self, values: Sequence[Any]) -> list[sa.ColumnElement[bool]]:
         return [key == value for key, value in zip(self._layout.keys, values, strict=True)]

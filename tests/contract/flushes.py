@@ -38,6 +38,11 @@ class Flushes:
         seen, self._seen = self._seen, []
         return seen
 
+    def took(self, rows: int) -> bool:
+        """Tell whether so many rows went since the last time, all in batches of one statement."""
+        seen = self.take()
+        return sum(size for size, _ in seen) == rows and all(single for _, single in seen)
+
     @contextmanager
     def held(self, door: Door, calls: int, plugs: Sequence[Call]) -> Iterator[None]:
         """Keep both lanes busy with a call each until so many others wait behind."""

@@ -13,9 +13,11 @@ import pytest
 from tests.faults.proxy import Proxy
 from tests.faults.support import (
     ACTORS,
+    BADGE,
     BOX,
     OTHER,
     AsyncDoor,
+    Badge,
     Call,
     Count,
     Door,
@@ -31,7 +33,7 @@ from tests.faults.support import (
     queued,
     scalar,
 )
-from theater_sql import ABSENT, Etag, SQLStorage, Unavailable
+from theater_sql import ABSENT, ConstraintViolation, Etag, SQLStorage, Unavailable
 from theater_sql.backends.base import Statement
 from theater_sql.backends.postgresql import PostgreSQLSession
 from theater_sql.backends.sqlite import SQLiteSession
@@ -163,6 +165,27 @@ def test_reads_take_no_more_than_fits(
         answers = door.run(*[lambda s, i=i: s.get(BOX, i) for i in ids * 8])
         assert [answer.error for answer in answers if answer.error] == []
     assert max(map(len, flushes.reads())) <= max(1, KILO * KILO // size)
+
+
+def test_the_row_that_the_server_names_is_flushed_alone(
+    proxy: Proxy, pg: str, door_type: type[Door], flushes: Flushes
+) -> None:
+    with direct(pg) as other, opened(door_type, proxy.url) as door:
+        other.put(BADGE, "other", Badge(7))
+        assert door.run(put("warm", Count()))[0].error is None
+        with proxy.frozen():
+            first = door.start(create("first", Count()))
+            eventually(lambda: in_flight(door) == 1)
+            flushes.log.clear()
+            wait = door.start(
+                *[lambda s, n=n: s.put(BADGE, f"{n}", Badge(n), expect=ABSENT) for n in range(40)]
+            )
+            eventually(lambda: queued(door) == 40)
+        errors = [answer.error for answer in [*first(), *wait()]]
+    assert [type(error) for error in errors if error] == [ConstraintViolation]
+    assert isinstance(errors[8], ConstraintViolation)
+    sizes = [len(rows) for rows in flushes.writes() if rows[0][0] != "first"]
+    assert sizes == [40, 39, 1], "halving takes eleven"
 
 
 def test_a_lone_sync_call_runs_in_its_own_thread(db: str, flushes: Flushes) -> None:

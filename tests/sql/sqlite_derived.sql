@@ -11,8 +11,17 @@ WHERE cart.actor_id = ?;
 -- create, one row
 INSERT INTO cart (actor_id, customer, items, total, opened, version, etag, created_at, updated_at, schema_version) VALUES (?, ?, ?, ?, ?, 1, ?, strftime('%Y-%m-%dT%H:%M:%f000+00:00', 'now'), strftime('%Y-%m-%dT%H:%M:%f000+00:00', 'now'), ?) ON CONFLICT (actor_id) DO NOTHING RETURNING etag;
 
+-- create, a batch
+INSERT INTO cart (actor_id, customer, items, total, opened, version, etag, created_at, updated_at, schema_version) VALUES (?, ?, ?, ?, ?, 1, ?, strftime('%Y-%m-%dT%H:%M:%f000+00:00', 'now'), strftime('%Y-%m-%dT%H:%M:%f000+00:00', 'now'), ?) ON CONFLICT (actor_id) DO NOTHING;
+
 -- swap, one row
 UPDATE cart SET customer=?, items=?, total=?, opened=?, version=(cart.version + 1), etag=?, updated_at=strftime('%Y-%m-%dT%H:%M:%f000+00:00', 'now'), schema_version=? WHERE cart.actor_id = ? AND cart.etag = ? RETURNING etag;
 
+-- swap, a batch
+UPDATE cart SET customer=?, items=?, total=?, opened=?, version=(cart.version + 1), etag=?, updated_at=strftime('%Y-%m-%dT%H:%M:%f000+00:00', 'now'), schema_version=? WHERE cart.actor_id = ? AND cart.etag = ?;
+
 -- delete, one row
 DELETE FROM cart WHERE cart.actor_id = ? AND cart.etag = ? RETURNING etag;
+
+-- delete, a batch
+DELETE FROM cart WHERE cart.actor_id = ? AND cart.etag = ?;

@@ -11,8 +11,17 @@ WHERE theater_actor.actor_type = ? AND theater_actor.actor_id = ?;
 -- create, one row
 INSERT INTO theater_actor (actor_type, actor_id, state, version, etag, created_at, updated_at, schema_version) VALUES (?, ?, ?, 1, ?, strftime('%Y-%m-%dT%H:%M:%f000+00:00', 'now'), strftime('%Y-%m-%dT%H:%M:%f000+00:00', 'now'), ?) ON CONFLICT (actor_type, actor_id) DO NOTHING RETURNING etag;
 
+-- create, a batch
+INSERT INTO theater_actor (actor_type, actor_id, state, version, etag, created_at, updated_at, schema_version) VALUES (?, ?, ?, 1, ?, strftime('%Y-%m-%dT%H:%M:%f000+00:00', 'now'), strftime('%Y-%m-%dT%H:%M:%f000+00:00', 'now'), ?) ON CONFLICT (actor_type, actor_id) DO NOTHING;
+
 -- swap, one row
 UPDATE theater_actor SET state=?, version=(theater_actor.version + 1), etag=?, updated_at=strftime('%Y-%m-%dT%H:%M:%f000+00:00', 'now'), schema_version=? WHERE theater_actor.actor_type = ? AND theater_actor.actor_id = ? AND theater_actor.etag = ? RETURNING etag;
 
+-- swap, a batch
+UPDATE theater_actor SET state=?, version=(theater_actor.version + 1), etag=?, updated_at=strftime('%Y-%m-%dT%H:%M:%f000+00:00', 'now'), schema_version=? WHERE theater_actor.actor_type = ? AND theater_actor.actor_id = ? AND theater_actor.etag = ?;
+
 -- delete, one row
 DELETE FROM theater_actor WHERE theater_actor.actor_type = ? AND theater_actor.actor_id = ? AND theater_actor.etag = ? RETURNING etag;
+
+-- delete, a batch
+DELETE FROM theater_actor WHERE theater_actor.actor_type = ? AND theater_actor.actor_id = ? AND theater_actor.etag = ?;

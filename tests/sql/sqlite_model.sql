@@ -11,8 +11,17 @@ WHERE counter.actor_id = ?;
 -- create, one row
 INSERT INTO counter (actor_id, count, source, version, etag, created_at, updated_at, schema_version) VALUES (?, ?, ?, 1, ?, strftime('%Y-%m-%dT%H:%M:%f000+00:00', 'now'), strftime('%Y-%m-%dT%H:%M:%f000+00:00', 'now'), ?) ON CONFLICT (actor_id) DO NOTHING RETURNING etag;
 
+-- create, a batch
+INSERT INTO counter (actor_id, count, source, version, etag, created_at, updated_at, schema_version) VALUES (?, ?, ?, 1, ?, strftime('%Y-%m-%dT%H:%M:%f000+00:00', 'now'), strftime('%Y-%m-%dT%H:%M:%f000+00:00', 'now'), ?) ON CONFLICT (actor_id) DO NOTHING;
+
 -- swap, one row
 UPDATE counter SET count=?, touched=CURRENT_TIMESTAMP, version=(counter.version + 1), etag=?, updated_at=strftime('%Y-%m-%dT%H:%M:%f000+00:00', 'now'), schema_version=? WHERE counter.actor_id = ? AND counter.etag = ? RETURNING etag;
 
+-- swap, a batch
+UPDATE counter SET count=?, touched=CURRENT_TIMESTAMP, version=(counter.version + 1), etag=?, updated_at=strftime('%Y-%m-%dT%H:%M:%f000+00:00', 'now'), schema_version=? WHERE counter.actor_id = ? AND counter.etag = ?;
+
 -- delete, one row
 DELETE FROM counter WHERE counter.actor_id = ? AND counter.etag = ? RETURNING etag;
+
+-- delete, a batch
+DELETE FROM counter WHERE counter.actor_id = ? AND counter.etag = ?;

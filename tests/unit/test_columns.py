@@ -206,6 +206,7 @@ BAD: list[tuple[str, Any]] = [
     ("i", True),
     ("i", 1.0),
     ("i", Level.LOW),
+    ("f", -0.0),
     ("f", float("nan")),
     ("f", float("inf")),
     ("f", True),

@@ -23,7 +23,8 @@ class Wire(NamedTuple):
     ``bind`` makes the driver's value of ours, ``load`` ours of the driver's; ``None`` where
     they are the same. ``select`` is the expression that reads the column. ``single`` marks a
     type that only works in a statement of its own; ``text`` one whose results have to be
-    asked for as text.
+    asked for as text. ``check`` raises ``CodecError`` for what this database would not give
+    back, where that depends on the database.
     """
 
     type: sa.types.TypeEngine[Any]
@@ -33,6 +34,7 @@ class Wire(NamedTuple):
     load: Callable[[Any], Any] | None = None
     single: bool = False
     text: bool = False
+    check: Callable[[Any], Any] | None = None
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -41,9 +43,11 @@ class Statement:
 
     ``single`` takes a row's parameters in the order of ``order``; ``batch`` takes one array
     for each parameter in the order of ``batch_order``, and is ``None`` where rows go one by
-    one. ``constants`` stand behind the parameters: what SQL of the user's brings along. A
-    write gives back the etag of each row it changed, which stands at ``token`` among the
-    parameters; a read gives the rows, behind their ordinals in a batch.
+    one. Where the database has no arrays, a write's ``batch`` is for many rows what ``single``
+    is for one, and tells no more than how many it changed. ``constants`` stand behind the
+    parameters: what SQL of the user's brings along. A write gives back the etag of each row it
+    changed, which stands at ``token`` among the parameters; a read gives the rows, behind
+    their ordinals in a batch.
     """
 
     layout: Layout
@@ -83,8 +87,9 @@ class Action(enum.Enum):
 class Fault(NamedTuple):
     """A driver's error, understood.
 
-    ``of_row`` tells that one row is to blame, so that a batch is worth dividing. ``cause``
-    is left out where the driver's text may quote values.
+    ``of_row`` tells that one row is to blame, so that a batch is worth dividing; ``suspects``
+    tells a row that the database may have meant, where it said so. ``cause`` is left out where
+    the driver's text may quote values.
     """
 
     action: Action
@@ -93,6 +98,7 @@ class Fault(NamedTuple):
     cause: BaseException | None = None
     of_row: bool = False
     details: Mapping[str, Any] = {}
+    suspects: Callable[[tuple[Any, ...]], bool] | None = None
 
 
 Answer = Any

@@ -14,11 +14,10 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Engine
-from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from theater_sql.backends.base import Answer, Statement, Wire, compile_options, raw_connection
 from theater_sql.backends.postgresql_faults import classify
-from theater_sql.types import Document
+from theater_sql.backends.postgresql_wires import Wires
 
 _SETTINGS: Final = {
     # A batch then runs as a nested loop in the order of its arrays, which are sorted by key:
@@ -29,51 +28,13 @@ _SETTINGS: Final = {
     "enable_seqscan": "off",
     "enable_bitmapscan": "off",
     "TimeZone": "UTC",
+    "extra_float_digits": "1",  # text beside a float gives all its digits
 }
 _RELAXED: Final = "set_config('synchronous_commit', 'off', false)"
 _FULL: Final = (
     "CASE WHEN current_setting('synchronous_commit') = 'off' "
     "THEN set_config('synchronous_commit', 'on', false) END"
 )
-_OID: Final = {"numeric": 1700, "float": 701}
-
-_NATIVE: Final[dict[str, TypeEngine[Any]]] = {
-    "integer": sa.Integer(),
-    "INTEGER": sa.Integer(),
-    "big_integer": sa.BigInteger(),
-    "BIGINT": sa.BigInteger(),
-    "small_integer": sa.SmallInteger(),
-    "SMALLINT": sa.SmallInteger(),
-    "float": sa.Double(),
-    "FLOAT": sa.Double(),
-    "double": sa.Double(),
-    "DOUBLE": sa.Double(),
-    "DOUBLE_PRECISION": sa.Double(),
-    "REAL": sa.Double(),
-    "numeric": sa.Numeric(),
-    "NUMERIC": sa.Numeric(),
-    "DECIMAL": sa.Numeric(),
-    "string": sa.Text(),
-    "unicode": sa.Text(),
-    "text": sa.Text(),
-    "unicode_text": sa.Text(),
-    "VARCHAR": sa.Text(),
-    "TEXT": sa.Text(),
-    "boolean": sa.Boolean(),
-    "BOOLEAN": sa.Boolean(),
-    "large_binary": postgresql.BYTEA(),
-    "BYTEA": postgresql.BYTEA(),
-    "date": sa.Date(),
-    "DATE": sa.Date(),
-    "time": sa.Time(),
-    "TIME": sa.Time(),
-    "interval": postgresql.INTERVAL(),
-    "INTERVAL": postgresql.INTERVAL(),
-    "uuid": sa.Uuid(),
-    "UUID": sa.Uuid(),
-}
-"""The types that travel as they are, by SQLAlchemy's name, and what a parameter is declared as:
-without a length or a scale, since a cast to one would shorten a value in silence."""
 
 
 class PostgreSQL:
@@ -97,9 +58,7 @@ class PostgreSQL:
         make_dialect: Any = type(engine.dialect)
         self._compiler = make_dialect(paramstyle="format")
         self._options = compile_options(engine)
-        from psycopg.adapt import PyFormat, Transformer
-
-        self._text = Transformer(), PyFormat.TEXT
+        self._wires = Wires(engine.dialect)
 
     def connect(self, lock_timeout: float) -> PostgreSQLSession:
         """Open a connection in autocommit with the settings of a lane."""
@@ -131,57 +90,10 @@ class PostgreSQL:
         return sql, [(name, compiled.params[name]) for name in compiled.positiontup]
 
     def wire(self, column: sa.Column[Any]) -> Wire:
-        """Return how a column travels: natively if its type is on the list, else as text."""
-        type_: Any = column.type
-        if isinstance(type_, (sa.JSON, Document)):
-            return Wire(sa.Text(), sa.cast(column, sa.Text), cast=type_)
-        impl = type_.type_engine(self.dialect) if isinstance(type_, TypeDecorator) else type_
-        impl = impl.dialect_impl(self.dialect)
-        bind = type_.dialect_impl(self.dialect).bind_processor(self.dialect)
-        if type_._has_bind_expression or type_._has_column_expression:
-            return Wire(type_, column, bind=bind, load=self._loader(type_), single=True, text=True)
-        native = _native(impl)
-        if native is None:
-            text = self._texter(bind)
-            return Wire(
-                sa.Text(),
-                column,
-                cast=type_,
-                bind=text,
-                load=self._loader(type_),
-                text=True,
-            )
-        if isinstance(type_, TypeDecorator) or isinstance(impl, sa.Uuid):
-            return Wire(native, column, bind=bind, load=self._loader(type_, impl))
-        load = float if isinstance(impl, sa.Numeric) and not impl.asdecimal else None
-        return Wire(native, column, bind=bind, load=load)
-
-    def _loader(self, type_: Any, impl: Any = None) -> Any:
-        oid = _OID.get(impl.__visit_name__.lower()) if impl is not None else None
-        return type_.dialect_impl(self.dialect).result_processor(self.dialect, oid)
-
-    def _texter(self, bind: Any) -> Any:
-        """Return a function that gives PostgreSQL's text form of a value."""
-        transformer, text = self._text
-
-        def to_text(value: Any) -> str:
-            value = value if bind is None else bind(value)
-            if isinstance(value, str):
-                return value
-            return bytes(transformer.get_dumper(value, text).dump(value) or b"").decode()
-
-        return to_text
+        """Return how a column travels: natively if its type allows, else as text."""
+        return self._wires(column)
 
     classify = staticmethod(classify)
-
-
-def _native(impl: Any) -> TypeEngine[Any] | None:
-    name = impl.__visit_name__
-    if name in ("datetime", "DATETIME", "TIMESTAMP"):
-        return sa.DateTime(timezone=impl.timezone)
-    if isinstance(impl, sa.Enum) or (name in ("time", "TIME") and impl.timezone):
-        return None
-    return _NATIVE.get(name)
 
 
 def _milliseconds(seconds: float) -> str:

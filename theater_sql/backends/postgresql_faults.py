@@ -6,6 +6,8 @@ connect time.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from typing import Any, Final
 
 from theater_sql.backends.base import Action, Fault, Phase, unforeseen
@@ -67,7 +69,7 @@ def classify(error: BaseException, phase: Phase) -> Fault:
     state: str | None = getattr(error, "sqlstate", None)
     if state is None:
         return _without_state(error, phase)
-    if state.startswith(_ROW_STATES):
+    if state.startswith(_ROW_STATES) or _is_syntax_of_value(error, state):
         return _of_row(error, state, phase)
     entry = _BY_STATE.get(state) or _BY_STATE.get(state[:2])
     if entry is None:
@@ -78,6 +80,11 @@ def classify(error: BaseException, phase: Phase) -> Fault:
     if action is Action.BLOCKED and phase is Phase.READ:
         action = Action.RETRY  # a read waits for a table, not for a row: none to set aside
     return Fault(action, kind, f"{reason} ({_named(error, state)})", error, of_row)
+
+
+def _is_syntax_of_value(error: Any, state: str) -> bool:
+    """Tell text that a type can't read (a tsvector, say) from SQL: only SQL has a position."""
+    return state == "42601" and error.diag.statement_position is None
 
 
 def _named(error: Any, state: str) -> str:
@@ -118,7 +125,20 @@ def _constraint(error: Any, state: str) -> Fault:
         f"{what} of its table refuses the row (SQLSTATE {state}); {_NOTHING}",
         of_row=True,
         details={"constraint": name, "columns": columns},
+        suspects=_suspects(error.diag.message_detail or ""),
     )
+
+
+def _suspects(detail: str) -> Callable[[tuple[Any, ...]], bool] | None:
+    """Return what tells the row that a detail means: ``Key (name)=(Ann) already exists.``
+
+    A guess, in whatever language; a wrong one costs two statements more.
+    """
+    quoted = re.search(r"\)=\((.*)\)", detail, re.DOTALL)
+    if quoted is None:
+        return None
+    values = set(quoted[1].split(", "))
+    return lambda row: values <= {str(value) for value in row}
 
 
 def _first_line(error: BaseException) -> str:

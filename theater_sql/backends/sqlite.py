@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import URL, Engine
 from sqlalchemy.pool import StaticPool
+from sqlalchemy.types import TypeDecorator
 
 from theater_sql.backends.base import (
     Answer,
@@ -27,12 +28,15 @@ from theater_sql.backends.base import (
     raw_connection,
 )
 from theater_sql.backends.sqlite_faults import ROW_ERRORS, classify, is_undecodable
+from theater_sql.checks import check_on, is_aware, on_dialect, signed_zero
 from theater_sql.codec import CodecError
 from theater_sql.types import Document
 
 _BUSY_MS: Final = 250
 """How long one attempt waits for another writer; the lane tries again until the deadline."""
 _SLACK: Final = 0.05
+_OWN_FORMAT: Final = (sqlite.DATETIME, sqlite.TIME)
+"""Types that may be given a format of the user's."""
 
 
 def existing_file_url(url: URL) -> URL:
@@ -96,29 +100,56 @@ class SQLite:
 
     def wire(self, column: sa.Column[Any]) -> Wire:
         """Return how a column travels: as SQLAlchemy's type for SQLite says."""
-        if isinstance(column.type, Document):
+        type_: Any = on_dialect(column.type, self.dialect)
+        if isinstance(type_, Document):
             return Wire(sa.Text(), column)
-        if isinstance(column.type, sa.JSON):
-            return Wire(sa.Text(), column, load=_json_text)
-        impl = column.type.dialect_impl(self.dialect)
+        if isinstance(type_, sa.JSON):
+            return Wire(sa.Text(), column, load=_json_text, check=_check_number)
+        check = check_on(column.type, self.dialect)
+        impl = type_.dialect_impl(self.dialect)
         bind, load = impl.bind_processor(self.dialect), impl.result_processor(self.dialect, None)
-        if isinstance(impl, sa.Numeric) and impl.asdecimal and bind and load:
-            bind = _exact_float(bind, load)
-        return Wire(column.type, column, bind=bind, load=load)
+        if isinstance(type_, TypeDecorator):
+            impl = type_.type_engine(self.dialect)
+        rounds = isinstance(impl, sa.Numeric) and impl.asdecimal
+        if bind and load and (rounds or (isinstance(type_, _OWN_FORMAT) and not is_aware(type_))):
+            bind = _exactly(bind, load)
+        elif isinstance(impl, sa.Float):
+            bind = _then(bind, signed_zero)
+        elif isinstance(impl, sa.JSON):
+            bind = _then(bind, _check_number)
+        return Wire(column.type, column, bind=bind, load=load, check=check)
 
     classify = staticmethod(classify)
 
 
-def _exact_float(bind: Any, load: Any) -> Any:
-    """Refuse what SQLite would round: it keeps a NUMERIC as a float."""
+def _exactly(bind: Any, load: Any) -> Any:
+    """Refuse what SQLite would cut or round: a NUMERIC is a float, a format may lack digits."""
 
     def exact(value: Any) -> Any:
         bound = bind(value)
         if load(bound) != value:
-            raise CodecError("$", "more digits than SQLite keeps in a NUMERIC column")
+            raise CodecError("$", "more digits than its column keeps in SQLite")
         return bound
 
     return exact
+
+
+def _then(bind: Any, check: Any) -> Any:
+    """Check what was bound. A whole REAL is kept as an integer, which has no sign of zero."""
+    return check if bind is None else lambda value: check(bind(value))
+
+
+def _check_number(text: str) -> str:
+    """Refuse a JSON text that is a number and would be another: a column declared JSON keeps it
+    as INTEGER or REAL.
+    """
+    if (
+        text
+        and text[0] in "-0123456789"
+        and not (text.lstrip("-").isdigit() and abs(int(text)) < 2**63)
+    ):
+        raise CodecError("$", "a number that SQLite would change: put it in a list")
+    return text
 
 
 def _json_text(value: Any) -> Any:
@@ -150,20 +181,46 @@ class SQLiteSession:
             return [self._attempt(statement, row) for row in rows]
         if len(rows) == 1 and self._owner is None:
             return [self._wait_for(lambda: self._attempt(statement, rows[0]))]
+        answers = self._in_transaction(lambda: self._run_at_once(statement, rows))
+        if answers is None:
+            answers = self._in_transaction(lambda: self._run_one_by_one(statement, rows))
+        return answers or []
+
+    def _in_transaction(self, action: Callable[[], list[Answer] | None]) -> list[Answer] | None:
+        """Commit what an action did, if it gave answers."""
         self._wait_for(lambda: self._connection.execute("BEGIN IMMEDIATE"))
         try:
-            answers = []
-            for row in rows:
-                answers.append(self._attempt(statement, row))
-                if not self._connection.in_transaction:
-                    # A trigger or a conflict clause of the user's rolled everything back:
-                    # what followed would be applied outside of the transaction.
-                    raise answers[-1]
-            self._connection.execute("COMMIT")
-        except BaseException:
+            answers = action()
+            if answers is not None:
+                self._connection.execute("COMMIT")
+            return answers
+        finally:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
-            raise
+
+    def _run_at_once(
+        self, statement: Statement, rows: Sequence[tuple[Any, ...]]
+    ) -> list[Answer] | None:
+        """Run all rows inside the driver, which is faster; give up unless every row matches."""
+        assert statement.batch is not None
+        order, constants = statement.batch_order, statement.constants
+        parameters = [[(row + constants)[i] for i in order] for row in rows]
+        try:
+            changed = self._connection.executemany(statement.batch, parameters).rowcount
+        except ROW_ERRORS:
+            return None
+        return [True] * len(rows) if changed == len(rows) else None
+
+    def _run_one_by_one(
+        self, statement: Statement, rows: Sequence[tuple[Any, ...]]
+    ) -> list[Answer]:
+        answers: list[Answer] = []
+        for row in rows:
+            answers.append(self._attempt(statement, row))
+            if not self._connection.in_transaction:
+                # A trigger or a conflict clause of the user's rolled everything back: what
+                # followed would be applied outside of the transaction.
+                raise answers[-1]
         return answers
 
     def _wait_for(self, action: Callable[[], Answer]) -> Answer:

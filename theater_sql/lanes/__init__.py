@@ -14,6 +14,7 @@ from typing import Any, Final
 from theater_sql.backends.base import Action, Backend, Fault
 from theater_sql.errors import StorageClosed, Unavailable
 from theater_sql.lanes.bounds import Bounds
+from theater_sql.lanes.delivery import Delivery
 from theater_sql.lanes.lane import Lane
 from theater_sql.lanes.operation import Operation, Outcome
 from theater_sql.lanes.queue import Queue, QueueClosed
@@ -59,8 +60,9 @@ class Lanes:
         _open.add(self)
 
     def _start_afresh(self) -> None:
-        backend, writes = self._backend, Queue(self._bounds)
-        reads = writes if backend.shared_connection else Queue(self._bounds)
+        backend, delivery = self._backend, Delivery()
+        writes = Queue(self._bounds, delivery)
+        reads = writes if backend.shared_connection else Queue(self._bounds, delivery)
         self._stopped = threading.Event()
         self._writes, self._reads = writes, reads
         self._writing = [

@@ -31,6 +31,8 @@ _PATIENT_LOCK_TIMEOUT: Final = 1.0
 """The same for an operation that waits alone; several share it."""
 _MARGIN: Final = 0.2
 """How long before its deadline an operation is not sent to wait for a lock any more."""
+_FEW: Final = 2
+"""Suspects that are worth a flush of their own."""
 _MATCHED: Final = Outcome(True)
 _KEY: Final = attrgetter("key")
 
@@ -204,7 +206,7 @@ class Lane:
                 operation.fault = fault
         if fault.action is Action.RAISE:
             if fault.of_row and len(batch) > 1:
-                self._divide(session, batch)
+                self._divide(session, batch, fault)
             else:
                 self._refuse(batch, fault)
         elif fault.action is Action.BLOCKED:
@@ -212,14 +214,19 @@ class Lane:
         else:
             self._send_again(batch, fault)
 
-    def _divide(self, session: Session, batch: Sequence[Operation]) -> None:
-        """Flush both halves, so that only the row to blame fails."""
-        middle = len(batch) // 2
-        for half in (batch[:middle], batch[middle:]):
+    def _divide(
+        self, session: Session, batch: Sequence[Operation], fault: Fault | None = None
+    ) -> None:
+        """Flush the parts, so that only the row to blame fails: the suspects alone, or halves."""
+        suspects = [op for op in batch if fault and fault.suspects and fault.suspects(op.row)]
+        parts = [batch[: len(batch) // 2], batch[len(batch) // 2 :]]
+        if 0 < len(suspects) <= _FEW:
+            parts = [[op for op in batch if op not in suspects], *([op] for op in suspects)]
+        for part in filter(None, parts):
             if self._session is session:
-                self._flush(session, half)
-            else:  # the connection broke in the other half
-                self._queue.put_back(half)
+                self._flush(session, part)
+            else:  # the connection broke in another part
+                self._queue.put_back(part)
 
     def _stand_aside(self, session: Session, batch: Sequence[Operation]) -> None:
         """Let the rows that somebody holds wait in the patient lane, and no others."""

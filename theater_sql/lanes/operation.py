@@ -6,8 +6,6 @@ import asyncio
 import enum
 import threading
 from collections import deque
-from collections.abc import Iterable
-from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 from theater_sql.backends.base import Action, Fault, Statement
@@ -139,27 +137,3 @@ def overdue(operation: Operation, fault: Fault | None, *, sent: bool = False) ->
         return Outcome(None, Fault(Action.RAISE, OutcomeUnknown, reason, cause), doubtful)
     reason = f"not served in time ({why})"
     return Outcome(None, Fault(Action.RAISE, Unavailable, reason, cause))
-
-
-def deliver(operations: Iterable[Operation]) -> None:
-    """Tell the waiters of settled operations: threads at once, an event loop by one call."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[Operation]] = {}
-    for operation in operations:
-        if operation.future is None:
-            operation.wake()
-            continue
-        loop = operation.future.get_loop()
-        if loop in by_loop:
-            by_loop[loop].append(operation)
-        else:
-            by_loop[loop] = [operation]
-    for loop, arrived in by_loop.items():
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(_resolve, arrived)
-
-
-def _resolve(operations: list[Operation]) -> None:
-    for operation in operations:
-        future, outcome = operation.future, operation.outcome
-        if future is not None and outcome is not None and not future.done():
-            future.set_result(outcome)

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from theater_sql.backends.base import Statement
 from theater_sql.lanes.bounds import LARGE, Bounds
-from theater_sql.lanes.operation import Operation, Outcome, Place, deliver
+from theater_sql.lanes.delivery import Delivery
+from theater_sql.lanes.operation import Operation, Outcome, Place
 
 Group = tuple[Statement, bool]
 """Operations that may share a flush: of one statement, and all of them large or none."""
@@ -31,8 +32,9 @@ class Queue:
     its bound, operations wait outside until there is room.
     """
 
-    def __init__(self, bounds: Bounds) -> None:
+    def __init__(self, bounds: Bounds, delivery: Delivery) -> None:
         self.bounds: Final = bounds
+        self._deliver = delivery
         lock = threading.Lock()
         self._changed = {patient: threading.Condition(lock) for patient in (False, True)}
         self._lock = lock
@@ -130,7 +132,7 @@ class Queue:
             group = next(iter(groups))
             waiting = groups.pop(group)
             before = len(waiting)
-            batch = self._fill(waiting, 1 if patient else self.bounds.rows(group[0]))
+            batch = self._fill(waiting, 1 if patient else self.bounds.rows(group[0], before))
             self._length -= before - len(waiting)
             self._taken += len(batch)
             if waiting:
@@ -185,7 +187,7 @@ class Queue:
                 self._release(operation)
             self._admit()
             self._notify_if_done()
-        deliver(told)
+        self._deliver(told)
 
     def _release(self, operation: Operation) -> None:
         """Let the next write of an actor go."""
@@ -231,7 +233,7 @@ class Queue:
             self._earliest = min(rest, default=float("inf"))
             self._admit()
             self._notify_if_done()
-        deliver(told)
+        self._deliver(told)
 
     def _purge(self) -> None:
         """Drop what is settled: with no connection no lane would come to do it."""
@@ -257,7 +259,7 @@ class Queue:
         with self._lock:
             free = [operation for operation in operations if operation.place in places]
             told = [operation for operation in free if operation.settle(outcome)]
-        deliver(told)
+        self._deliver(told)
 
     def close(self) -> None:
         """Take no more; what waits is still given out."""
