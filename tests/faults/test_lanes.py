@@ -352,8 +352,7 @@ def test_an_interrupted_caller_leaves_the_storage_usable(proxy: Proxy, pg: str) 
             with pytest.raises(KeyboardInterrupt):
                 storage.put(BOX, "a", Count(1), expect=etag)
         storage.put(BOX, "a", Count(2), timeout=5)
-        assert found(other, "a").state == Count(2)
-        assert found(other, "a").version in (2, 3), "the interrupted put is in doubt"
+        assert found(other, "a").version == 3
 
 
 def open_files() -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -32,6 +34,8 @@ from tests.faults.support import (
     put,
     queued,
     scalar,
+    transaction,
+    waiting,
 )
 from theater_sql import ABSENT, ConstraintViolation, Etag, SQLStorage, Unavailable
 from theater_sql.backends.base import Statement
@@ -193,10 +197,56 @@ def test_a_lone_sync_call_runs_in_its_own_thread(db: str, flushes: Flushes) -> N
         storage.put(BOX, "a", Count())  # the lanes open their connections themselves
         storage.get(BOX, "a")
         flushes.log.clear()
-        etag = storage.put(BOX, "a", Count(1))
-        storage.put(OTHER, "a", Count(1), expect=storage.get(OTHER, "a").etag)
-        storage.delete(BOX, "a", expect=etag)
-    assert set(flushes.threads()) == {threading.current_thread()}
+
+        def calls() -> None:
+            etag = storage.put(BOX, "a", Count(1))
+            storage.put(OTHER, "a", Count(1), expect=storage.get(OTHER, "a").etag)
+            storage.delete(BOX, "a", expect=etag)
+
+        alone = threading.Thread(target=calls)
+        alone.start()
+        alone.join()
+        assert set(flushes.threads()) == {alone}
+
+
+CLOSING = """
+import signal, sys
+from tests.faults.support import ACTORS, BOX, Count
+from theater_sql import SQLStorage
+
+def close(*_):
+    storage.close()
+    sys.exit(3)
+
+signal.signal(signal.SIGALRM, close)
+storage = SQLStorage(sys.argv[1], ACTORS)
+storage.put(BOX, "a", Count())
+signal.setitimer(signal.ITIMER_REAL, 0.3)
+while True:
+    storage.put(BOX, "a", Count())
+"""
+
+
+@pytest.mark.parametrize("_", range(3))
+def test_a_signal_handler_may_close_the_storage(db: str, _: int) -> None:
+    done = subprocess.run([sys.executable, "-c", CLOSING, db], timeout=30, stderr=subprocess.PIPE)
+    assert done.returncode == 3, done.stderr.decode()
+
+
+def test_a_slow_lone_call_leaves_the_other_writers_to_others(pg: str) -> None:
+    """Whichever writer is woken for them, an idle one serves them."""
+    with direct(pg) as other, SQLStorage(pg, ACTORS, writers=2) as storage:
+        etags = [other.put(BOX, str(n), Count()) for n in range(8)]
+        for n in range(8):
+            storage.put(BOX, str(n), Count(1), expect=etags[n], etag=Etag(UUID(int=n + 1)))
+        with transaction(pg) as holder:
+            holder.execute("LOCK TABLE other IN ACCESS EXCLUSIVE MODE")
+            slow = threading.Thread(target=storage.put, args=(OTHER, "a", Count()))
+            slow.start()
+            eventually(lambda: waiting(pg) > 0)
+            for n in range(8):
+                storage.put(BOX, str(n), Count(2), expect=Etag(UUID(int=n + 1)), timeout=2)
+        slow.join()
 
 
 def test_calls_of_many_threads_run_in_the_lane(proxy: Proxy, pg: str, flushes: Flushes) -> None:

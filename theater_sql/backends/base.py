@@ -107,7 +107,12 @@ Answer = Any
 
 
 class Session(Protocol):
-    """One driver connection, made ready for lane work. Used by one thread, save ``kill``."""
+    """One driver connection, made ready for lane work.
+
+    Used by one thread at a time, save ``kill``; by none but its own unless ``any_thread``.
+    """
+
+    any_thread: bool
 
     @property
     def waiting(self) -> bool:

@@ -104,6 +104,7 @@ class PostgreSQLSession:
     """One psycopg connection with its cursors: one that gets binary results, one text."""
 
     waiting = False
+    any_thread = True
 
     def __init__(self, connection: Any, settings: dict[str, str], relaxed: bool) -> None:
         from psycopg.types.numeric import Int8BinaryDumper
@@ -133,9 +134,9 @@ class PostgreSQLSession:
         cursor.execute(statement.batch, [arrays[i] for i in statement.batch_order], prepare=True)
         found = cursor.fetchall()
         if statement.token is not None:
-            if len(found) == len(rows):
-                return [True] * len(rows)
             changed = {row[0] for row in found}
+            if len(changed) == len(rows):
+                return [True] * len(rows)
             return [row[statement.token] in changed for row in rows]
         answers: list[Answer] = [None] * len(rows)
         for row in found:

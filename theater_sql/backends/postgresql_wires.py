@@ -84,6 +84,8 @@ class Wires:
         impl = declared.dialect_impl(dialect)
         bind = type_.dialect_impl(dialect).bind_processor(dialect)
         load = self._loader(type_, impl)
+        if isinstance(impl, sa.LargeBinary):  # SQLAlchemy wraps bytes; the driver takes them bare
+            bind = _unwrapped(bind) if isinstance(type_, TypeDecorator) else None
         if type_._has_bind_expression or type_._has_column_expression:
             return Wire(type_, column, bind=bind, load=load, single=True, text=True)
         select = _selected(column, declared, self._declared)
@@ -175,3 +177,7 @@ def _text_transformer() -> tuple[Any, Any]:
         own.register_dumper(kind, HexDumper)
     context: Any = SimpleNamespace(adapters=own, connection=None)
     return Transformer(context), PyFormat.TEXT
+
+
+def _unwrapped(bind: Any) -> Any:
+    return lambda value: getattr(bound := bind(value), "obj", bound)

@@ -7,6 +7,7 @@ running process is not noticed.
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -117,6 +118,8 @@ class SQLite:
             bind = _then(bind, signed_zero)
         elif isinstance(impl, sa.JSON):
             bind = _then(bind, _check_number)
+        elif isinstance(impl, sa.LargeBinary):  # a memoryview has neither an order nor a size
+            bind = _then(bind, _bare)
         return Wire(column.type, column, bind=bind, load=load, check=check)
 
     classify = staticmethod(classify)
@@ -157,11 +160,32 @@ def _json_text(value: Any) -> Any:
     return value if isinstance(value, str) else repr(value)
 
 
+def _bare(value: Any) -> bytes | None:
+    return None if value is None else bytes(value)
+
+
+def _usable_in_any_thread(connection: sqlite3.Connection) -> bool:
+    """Ask another thread: a connection does not tell its ``check_same_thread``."""
+    refused: list[BaseException] = []
+
+    def touch() -> None:
+        try:
+            connection.cursor().close()
+        except sqlite3.ProgrammingError as error:
+            refused.append(error)
+
+    thread = threading.Thread(target=touch)
+    thread.start()
+    thread.join()
+    return not refused
+
+
 class SQLiteSession:
     """One connection, in autocommit save for the transaction of a batch."""
 
     def __init__(self, connection: sqlite3.Connection, owner: Any, synchronous: str) -> None:
         self._waits_until = 0.0
+        self.any_thread = _usable_in_any_thread(connection)
         self._connection = connection
         self._owner = owner  # what keeps a shared connection open
         if owner is None:

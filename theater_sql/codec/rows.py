@@ -106,6 +106,8 @@ class DocumentCodec:
 
 
 def _check_nothing(column: ColumnCodec, value: Any) -> None:
+    if value is msgspec.UNSET and not column.optional:
+        raise CodecError("$", "UNSET, but the field may not be left out")
     if value is None and not column.nullable:
         raise CodecError("$", "None, but its column is NOT NULL")
 

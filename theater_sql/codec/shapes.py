@@ -74,7 +74,7 @@ def shape_of(state: Any, name: str) -> Shape:
 def _fields(state: Any, info: Any) -> tuple[Field, ...]:
     hints = {name: _bare(hint) for name, hint in _hints(state).items()}
     return tuple(
-        Field(f.name, f.encode_name, hints[f.name], f.type, _may_be_unset(hints[f.name]))
+        Field(f.name, f.encode_name, hints[f.name], f.type, _may_be_unset(hints[f.name], f))
         for f in info.fields
     )
 
@@ -96,8 +96,9 @@ def _bare(hint: Any) -> Any:
     return hint
 
 
-def _may_be_unset(hint: Any) -> bool:
-    return msgspec.UnsetType in typing.get_args(hint)
+def _may_be_unset(hint: Any, field: Any) -> bool:
+    # What is left out comes back as the default.
+    return msgspec.UnsetType in typing.get_args(hint) and field.default is msgspec.UNSET
 
 
 def _getter(fields: tuple[Field, ...]) -> Callable[[Any], tuple[Any, ...]]:

@@ -185,6 +185,8 @@ def _close_all() -> None:
 
 
 _resting: list[Lane] = []
+_forking = threading.RLock()
+"""Held over a fork: two threads that fork at once would wait for each other's lanes."""
 
 
 def _rest_all() -> None:
@@ -193,6 +195,7 @@ def _rest_all() -> None:
     SQLite keeps a process's file locks in its memory. A child inherits that memory and not
     the locks: it would believe that it holds them, and write to a log that others delete.
     """
+    _forking.acquire()
     for lanes in list(_open):
         if lanes.rests_for_fork:
             _resting.extend(lanes._lanes())
@@ -203,10 +206,13 @@ def _rest_all() -> None:
 def _resume_all() -> None:
     while _resting:
         _resting.pop().resume()
+    _forking.release()
 
 
 def _abandon_all() -> None:
+    global _forking
     _resting.clear()
+    _forking = threading.RLock()
     for lanes in list(_open):
         lanes.abandon()
 

@@ -45,8 +45,10 @@ class Delivery:
             self._on_the_way[loop] = settled
         try:
             loop.call_soon_threadsafe(self._arrive, loop)
-        except RuntimeError:  # the loop is closed: nobody waits any more
-            self._on_the_way.pop(loop, None)
+        except BaseException as error:
+            self._on_the_way.pop(loop, None)  # else the next would wait for this call
+            if not isinstance(error, RuntimeError):  # the loop is closed: nobody waits any more
+                raise
 
     def _arrive(self, loop: asyncio.AbstractEventLoop) -> None:
         """Resolve the futures, in their loop."""

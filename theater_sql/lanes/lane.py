@@ -65,6 +65,8 @@ class Lane:
 
     def _run(self) -> None:
         while self._queue.wait(self._patient):
+            if self._session is None or self._in_use.locked():  # another lane may be free
+                self._queue.pass_on(self._patient)
             with self._in_use:
                 session = self._connected()
                 batch = self._queue.take(self._patient) if session else []
@@ -79,17 +81,18 @@ class Lane:
     def run_here(self, operation: Operation) -> bool:
         """Flush one operation in the thread that calls, if the lane and its queue are idle.
 
-        This saves a lone caller two changes of thread. Where several callers were served by
-        the last flush it declines: they are better off with one flush for all of them.
+        This saves a lone caller two changes of thread. Not where the last flush served several,
+        who are better off together; nor in the main thread: its signal handlers may do anything.
         """
-        if self._crowded or not self._in_use.acquire(blocking=False):
+        is_main = threading.get_ident() == threading.main_thread().ident
+        if is_main or self._crowded or not self._in_use.acquire(blocking=False):
             return False
         try:
             session = self._session
-            if session is None or not self._queue.take_alone(operation):
+            if session is None or not session.any_thread or not self._queue.take_alone(operation):
                 return False
             self._serve(session, [operation])
-        except BaseException as error:  # Ctrl-C: what is under way on the connection is unknown
+        except BaseException as error:  # what is under way on the connection is unknown
             self._abort([operation], error)
             raise
         finally:
@@ -126,7 +129,7 @@ class Lane:
     def _abort(self, batch: Sequence[Operation], error: BaseException) -> None:
         """Give up the connection, and what of the batch is not settled."""
         self._drop_session()
-        fault = self._backend.classify(error, _phase(batch[0]))
+        fault = self._backend.classify(error, batch[0].phase)
         self._refuse([op for op in batch if op.place is Place.TAKEN], fault)
 
     def _wait_for_lock(self, session: Session, batch: Sequence[Operation]) -> None:
@@ -165,7 +168,7 @@ class Lane:
         try:
             answers = self._send(session, batch)
         except Exception as error:
-            self._recover(session, batch, self._backend.classify(error, _phase(batch[0])))
+            self._recover(session, batch, self._backend.classify(error, batch[0].phase))
         else:
             self._backoff.reset()
             self._fault = None
@@ -196,7 +199,7 @@ class Lane:
         if not batch[0].statement.writes:
             self._queue.bounds.learn(batch[0].statement, answers)
         for operation, error in failed:
-            fault = self._backend.classify(error, _phase(operation))
+            fault = self._backend.classify(error, operation.phase)
             self._recover(session, [operation], fault)
 
     def _recover(self, session: Session, batch: Sequence[Operation], fault: Fault) -> None:
@@ -272,7 +275,8 @@ class Lane:
         session, self._session = self._session, None
         if session is not None:
             try:
-                session.close()
+                with self._watched:  # else the watchdog might shut down another's socket
+                    session.close()
             except Exception as error:
                 log.debug("closing a broken connection: %s", type(error).__name__)
 
@@ -294,7 +298,3 @@ class Lane:
 
     def _too_late(self, operation: Operation) -> Outcome:
         return overdue(operation, self._fault)
-
-
-def _phase(operation: Operation) -> Phase:
-    return Phase.WRITE if operation.statement.writes else Phase.READ

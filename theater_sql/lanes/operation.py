@@ -8,7 +8,7 @@ import threading
 from collections import deque
 from typing import Any, Final, NamedTuple
 
-from theater_sql.backends.base import Action, Fault, Statement
+from theater_sql.backends.base import Action, Fault, Phase, Statement
 from theater_sql.errors import OutcomeUnknown, Unavailable
 
 
@@ -95,6 +95,10 @@ class Operation:
         self.outcome: Outcome | None = None
         self.future: asyncio.Future[Outcome] | None = None
         self._arrived: threading.Lock | None = None
+
+    @property
+    def phase(self) -> Phase:
+        return Phase.WRITE if self.statement.writes else Phase.READ
 
     def expect_wait(self) -> None:
         """Prepare for a thread that will ``wait``; call it before the operation is queued."""

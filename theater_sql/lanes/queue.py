@@ -62,21 +62,21 @@ class Queue:
                     self._outside.append(operation)
 
     def _put(self, operation: Operation) -> None:
-        self._length += 1
         if operation.actor is None:
-            self._ready(operation)
+            self._ready(operation, 1)
             return
         first = self._busy.setdefault(operation.actor, operation)
         if first is operation:
-            self._ready(operation)
+            self._ready(operation, 1)
             return
         operation.place = Place.BEHIND
         if first.behind is None:
             first.behind = deque()
+        # Next to each other: no signal handler can raise between the two.
+        self._length += 1
         first.behind.append(operation)
 
-    def _ready(self, operation: Operation, *, front: bool = False) -> None:
-        operation.place = _READY
+    def _ready(self, operation: Operation, new: int = 0, *, front: bool = False) -> None:
         groups = self._groups[operation.patient]
         if not groups:
             self._changed[operation.patient].notify()
@@ -84,10 +84,10 @@ class Queue:
         waiting = groups.get(group)
         if waiting is None:
             waiting = groups[group] = deque()
-        if front:
-            waiting.appendleft(operation)
-        else:
-            waiting.append(operation)
+        add = waiting.appendleft if front else waiting.append
+        operation.place = _READY
+        self._length += new
+        add(operation)
 
     def put_back(self, operations: Sequence[Operation], *, patient: bool | None = None) -> None:
         """Return operations that were taken, in front; their actors stay busy.
@@ -104,8 +104,7 @@ class Queue:
                 if patient is not None:
                     operation.patient = patient
                 self._earliest = min(self._earliest, operation.deadline)
-                self._length += 1
-                self._ready(operation, front=patient is None)
+                self._ready(operation, 1, front=patient is None)
             self._notify_if_done()
 
     @property
@@ -122,6 +121,12 @@ class Queue:
                     return False
                 self._changed[patient].wait()
             return True
+
+    def pass_on(self, patient: bool) -> None:
+        """Wake another lane of this side, for what this one can't take at once."""
+        with self._lock:
+            if self._groups[patient]:
+                self._changed[patient].notify()
 
     def take(self, patient: bool) -> list[Operation]:
         """Return the next batch; its actors are busy until ``finish``."""
@@ -214,12 +219,16 @@ class Queue:
     def withdraw(self, operation: Operation, outcome: Outcome) -> None:
         """Settle an operation that nobody waits for; one that no lane has taken is not sent."""
         with self._lock:
-            if operation.settle(outcome) and operation.place is _READY:
+            holds = self._busy.get(operation.actor) is operation
+            if operation.settle(outcome) and holds and operation.place in (_READY, Place.OUTSIDE):
                 self._release(operation)
 
     def expire(self, now: float, outcome_of: Callable[[Operation], Outcome]) -> None:
         """Settle what waits past its deadline."""
         with self._lock:
+            for patient, groups in self._groups.items():
+                if groups:  # else one wake-up that was lost would be the last
+                    self._changed[patient].notify()
             if now < self._earliest:
                 return
             told = []

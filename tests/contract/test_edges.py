@@ -1,0 +1,97 @@
+"""Bytes in batches, and edges where one row's answer could pass for another's."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.pool import NullPool
+
+from tests.contract.doors import Call, MakeDoor
+from theater_sql import ABSENT, ActorRegistry, Conflict, InvalidState
+
+
+@dataclass
+class Blob:
+    data: bytes = b""
+
+
+class Sparse(msgspec.Struct):
+    x: int | msgspec.UnsetType
+
+
+def test_bytes_ids_in_one_batch(make_door: MakeDoor, url: str) -> None:
+    actors = ActorRegistry()
+    blobs = actors.register("Blob", state=Blob, id_type=bytes)
+    with make_door(url, actors) as door:
+        door.create_all()
+        ids = [bytes([n, 255 - n, 0]) for n in range(64)]
+        calls = [Call(door, "put", blobs, i, Blob(i), expect=ABSENT) for i in (*ids, *ids)]
+        answers = door.together(calls)
+        assert (
+            sorted(getattr(a, "kind", "etag") for a in answers) == ["etag"] * 64 + ["exists"] * 64
+        )
+        assert [door.get(blobs, i).state for i in ids] == [Blob(i) for i in ids]
+
+
+def test_bytes_count_towards_a_flush(make_door: MakeDoor, url: str) -> None:
+    actors = ActorRegistry()
+    blobs = actors.register("Blob", state=Blob)
+    with make_door(url, actors) as door:
+        door.create_all()
+        call = door.raw._core.call(blobs, "a", None)
+        operation = next(call.put(Blob(b"x" * 100_000), ABSENT, None, overwrite_corrupt=False))
+        assert operation.size >= 100_000
+
+
+def test_what_is_not_set_but_has_to_be_is_invalid(make_door: MakeDoor, url: str) -> None:
+    actors = ActorRegistry()
+    sparse = actors.register("Sparse", state=Sparse)
+    with make_door(url, actors) as door:
+        door.create_all()
+        with pytest.raises(InvalidState) as caught:
+            door.put(sparse, "a", Sparse(x=msgspec.UNSET))
+        assert caught.value.path == "$.x"
+        assert not door.get(sparse, "a")
+
+
+def test_an_inherited_row_does_not_answer_for_another(make_door: MakeDoor, pg_url: str) -> None:
+    actors = ActorRegistry()
+    blobs = actors.register("Blob", state=Blob)
+    engine = sa.create_engine(pg_url, poolclass=NullPool)
+    with make_door(pg_url, actors) as door:
+        door.create_all()
+        etags = [door.put(blobs, i, Blob(), expect=ABSENT) for i in ("a", "b")]
+        with engine.begin() as connection:
+            connection.exec_driver_sql("CREATE TABLE archive () INHERITS (blob)")
+            connection.exec_driver_sql("INSERT INTO archive SELECT * FROM blob WHERE actor_id='a'")
+        answers = door.together(
+            [
+                Call(door, "put", blobs, "a", Blob(b"1"), expect=etags[0]),
+                Call(door, "put", blobs, "b", Blob(b"1"), expect=etags[0]),
+            ]
+        )
+        assert isinstance(answers[1], Conflict), answers
+        assert door.get(blobs, "b").state == Blob()
+
+
+def test_an_engine_whose_connections_stay_in_their_thread(
+    make_door: MakeDoor, tmp_path: Path
+) -> None:
+    def connect() -> Any:
+        return sqlite3.connect(tmp_path / "theater.db")
+
+    actors = ActorRegistry()
+    blobs = actors.register("Blob", state=Blob)
+    with make_door(
+        sa.create_engine("sqlite://", creator=connect, poolclass=NullPool), actors
+    ) as door:
+        door.create_all()
+        for n in range(3):
+            door.put(blobs, "a", Blob(bytes([n])))
+            assert door.get(blobs, "a").state == Blob(bytes([n]))
