@@ -23,6 +23,8 @@ class Blob:
 
 class Sparse(msgspec.Struct):
     x: int | msgspec.UnsetType
+    y: int | msgspec.UnsetType = 5
+    z: int | msgspec.UnsetType = msgspec.UNSET
 
 
 def test_bytes_ids_in_one_batch(make_door: MakeDoor, url: str) -> None:
@@ -49,15 +51,22 @@ def test_bytes_count_towards_a_flush(make_door: MakeDoor, url: str) -> None:
         assert operation.size >= 100_000
 
 
-def test_what_is_not_set_but_has_to_be_is_invalid(make_door: MakeDoor, url: str) -> None:
+@pytest.mark.parametrize("field", ["x", "y"])
+def test_what_is_not_set_and_would_not_come_back_is_invalid(
+    make_door: MakeDoor, url: str, field: str
+) -> None:
     actors = ActorRegistry()
     sparse = actors.register("Sparse", state=Sparse)
     with make_door(url, actors) as door:
         door.create_all()
+        state = Sparse(x=1)
+        setattr(state, field, msgspec.UNSET)
         with pytest.raises(InvalidState) as caught:
-            door.put(sparse, "a", Sparse(x=msgspec.UNSET))
-        assert caught.value.path == "$.x"
+            door.put(sparse, "a", state)
+        assert caught.value.path == f"$.{field}"
         assert not door.get(sparse, "a")
+        door.put(sparse, "a", Sparse(x=1))
+        assert door.get(sparse, "a").state == Sparse(x=1)
 
 
 def test_an_inherited_row_does_not_answer_for_another(make_door: MakeDoor, pg_url: str) -> None:

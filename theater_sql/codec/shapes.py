@@ -97,8 +97,10 @@ def _bare(hint: Any) -> Any:
 
 
 def _may_be_unset(hint: Any, field: Any) -> bool:
-    # What is left out comes back as the default.
-    return msgspec.UnsetType in typing.get_args(hint) and field.default is msgspec.UNSET
+    # What is left out comes back as the default; msgspec shows UNSET as none.
+    defaults = (field.default, field.default_factory)
+    is_unset = not field.required and all(value is msgspec.NODEFAULT for value in defaults)
+    return is_unset and msgspec.UnsetType in typing.get_args(hint)
 
 
 def _getter(fields: tuple[Field, ...]) -> Callable[[Any], tuple[Any, ...]]:
