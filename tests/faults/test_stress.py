@@ -134,7 +134,7 @@ def test_a_storage_that_lies_is_found_out(
     chance = random.Random(1)
 
     def run(session: SQLiteSession, statement: Statement, rows: Rows) -> list[Any]:
-        if statement.token is not None and chance.random() < 0.02:
+        if statement.token is not None and chance.random() < 0.1:
             lied: list[Any] = lie(partial(honest, session), statement, rows)
             return lied
         return honest(session, statement, rows)
@@ -142,6 +142,6 @@ def test_a_storage_that_lies_is_found_out(
     monkeypatch.setattr(SQLiteSession, "run", run)
     doors = one_storage(sqlite_url)
     with doors[0]:
-        history = hammer(*doors, (2, 4), 1)
+        history = hammer(*doors, (2, 4), 3)
     faults = faults_of(history, *audited(sqlite_url))
     assert [fault for fault in faults if named in fault], faults[:10]

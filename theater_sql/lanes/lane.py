@@ -82,7 +82,7 @@ class Lane:
         """Flush one operation in the thread that calls, if the lane and its queue are idle.
 
         This saves a lone caller two changes of thread. Not where the last flush served several,
-        who are better off together; nor in the main thread: its signal handlers may do anything.
+        who are better off together; nor in the main thread: its signal handlers may raise in it.
         """
         is_main = threading.get_ident() == threading.main_thread().ident
         if is_main or self._crowded or not self._in_use.acquire(blocking=False):
