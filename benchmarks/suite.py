@@ -46,11 +46,16 @@ def measure_all(place: Arena, wanted: Sequence[Run], repeat: int, seconds: float
 
 def quick(only: str | None, repeat: int, seconds: float) -> list[Finding]:
     """Return the findings of all targets, or of those that ``only`` names."""
-    chosen = [t for t in _targets(100_000) if not only or t.name in only.split(",")]
+    targets = _targets(100_000)
+    names = {target.name for target in targets} | {MEMORY}
+    wanted = set(only.split(",")) if only else names
+    if not wanted <= names:
+        raise SystemExit(f"no such target: {sorted(wanted - names)}; there are {sorted(names)}")
+    chosen = [target for target in targets if target.name in wanted]
     with arena() as place:
         samples = measure_all(place, runs(chosen), repeat, seconds)
         findings = [finding(target, samples) for target in chosen]
-        if not only or MEMORY in only.split(","):
+        if MEMORY in wanted:
             findings.append(memory_finding(queued(place, 10_000)))
     return findings
 

@@ -107,6 +107,8 @@ def _functions(field: Field, scalar: Any, type_: Any, name: str) -> tuple[Check,
         check = _of_list(check, type_.as_tuple)
     if isinstance(scalar, inspect.DateTimeType):
         return check, attach_utc if is_aware(type_) else same
+    if isinstance(field.info, inspect.AnyType):
+        return check, same  # the column's own values: a range, an address
     if scalar is None or isinstance(scalar, inspect.EnumType):
         return check, _to_plain
     return check, same

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import INET, INT4RANGE, Range
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.pool import NullPool
 
 from tests.contract.doors import Call, MakeDoor
-from theater_sql import ABSENT, ActorRegistry, Conflict, InvalidState
+from theater_sql import ABSENT, ActorRegistry, ActorRow, Conflict, InvalidState
 
 
 @dataclass
@@ -25,6 +28,35 @@ class Sparse(msgspec.Struct):
     x: int | msgspec.UnsetType
     y: int | msgspec.UnsetType = 5
     z: int | msgspec.UnsetType = msgspec.UNSET
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class NetRow(ActorRow, Base):
+    __tablename__ = "net"
+    actor_id: Mapped[str] = mapped_column(primary_key=True)
+    span: Mapped[Any] = mapped_column(INT4RANGE)
+    host: Mapped[Any] = mapped_column(INET)
+
+
+@dataclass
+class Net:
+    span: Any
+    host: Any
+
+
+def test_a_field_that_may_be_anything_gives_back_its_columns_own_values(
+    make_door: MakeDoor, pg_url: str
+) -> None:
+    actors = ActorRegistry(Base.metadata)
+    nets = actors.register("Net", model=NetRow, state=Net)
+    with make_door(pg_url, actors) as door:
+        door.create_all()
+        state = Net(Range(1, 5), IPv4Address("10.0.0.1"))
+        door.put(nets, "a", state)
+        assert door.get(nets, "a").state == state
 
 
 def test_bytes_ids_in_one_batch(make_door: MakeDoor, url: str) -> None:
