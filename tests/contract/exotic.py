@@ -11,9 +11,12 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
-from sqlalchemy.dialects.postgresql import ARRAY, BitString, Range
+from sqlalchemy.dialects.postgresql import ARRAY, Range
 from sqlalchemy.dialects.postgresql.ranges import MultiRange
 from sqlalchemy.types import TypeDecorator, UserDefinedType
+
+BitString: Any = getattr(pg, "BitString", str)
+"""What a BIT column gives: text, until SQLAlchemy 2.1."""
 
 
 class Mood(enum.Enum):

@@ -152,7 +152,7 @@ def _selected(
     item = item_of(declared.item_type)
     if _is_single(item):
         return sa.cast(column, ARRAY(sa.Double()))
-    if isinstance(item, (postgresql.CITEXT, UserDefinedType)):
+    if isinstance(item, (postgresql.CITEXT, UserDefinedType, sa.Enum)):
         return sa.cast(column, ARRAY(sa.Text()))
     return column if item is declared.item_type else sa.cast(column, ARRAY(item))
 
