@@ -65,8 +65,11 @@ class Core:
         max_batch_bytes: int = 2**20,
         max_queue: int = 100_000,
     ) -> None:
-        if not min(timeout, writers, max_batch_rows, max_batch_bytes, max_queue) > 0:
-            raise ConfigurationError("timeout, writers and the bounds are above zero")
+        _check_positive("timeout", timeout, (int, float))
+        _check_positive("writers", writers)
+        _check_positive("max_batch_rows", max_batch_rows)
+        _check_positive("max_batch_bytes", max_batch_bytes)
+        _check_positive("max_queue", max_queue)
         if durability not in ("full", "relaxed"):
             raise ConfigurationError('durability is "full" or "relaxed"')
         self._url = url
@@ -158,6 +161,11 @@ class Core:
         from theater_sql.migrations.check import differences
 
         return differences(self._engine, self._actors)
+
+
+def _check_positive(name: str, value: object, kinds: tuple[type, ...] = (int,)) -> None:
+    if type(value) not in kinds or not value > 0:  # type: ignore[operator]
+        raise ConfigurationError(f"{name}={value!r}: it has to be a number above zero")
 
 
 class HandleSteps(Generic[S]):
