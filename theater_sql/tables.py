@@ -70,6 +70,7 @@ class Fill(NamedTuple):
 class Layout:
     """Which columns of a table are the key, which hold the state, and what fills the others.
 
+    Of the key, ``scope`` tells the type where the table holds several, and ``ids`` the actor.
     ``on_create`` and ``on_update`` are the model's own defaults, which would run once per
     statement if SQLAlchemy ran them, instead of once per row. Two layouts are the same only
     if they are the same object.
@@ -80,6 +81,11 @@ class Layout:
     state: tuple[sa.Column[Any], ...]
     on_create: tuple[Fill, ...] = ()
     on_update: tuple[Fill, ...] = ()
+    scope: tuple[sa.Column[Any], ...] = ()
+
+    @property
+    def ids(self) -> tuple[sa.Column[Any], ...]:
+        return self.keys[len(self.scope) :]
 
 
 def generic_layout(metadata: sa.MetaData, jsonb: bool) -> Layout:
@@ -98,7 +104,8 @@ def generic_layout(metadata: sa.MetaData, jsonb: bool) -> Layout:
             *bookkeeping(),
             **_FILL,
         )
-    return Layout(table, (table.c.actor_type, table.c.actor_id), (table.c.state,))
+    keys = (table.c.actor_type, table.c.actor_id)
+    return Layout(table, keys, (table.c.state,), scope=keys[:1])
 
 
 def route_table(metadata: sa.MetaData) -> sa.Table:

@@ -8,7 +8,7 @@ import threading
 from collections import deque
 from typing import Any, Final, NamedTuple
 
-from theater_sql.backends.base import Action, Fault, Phase, Statement
+from theater_sql.backends.base import Action, AnyStatement, Fault, Phase
 from theater_sql.errors import OutcomeUnknown, Unavailable
 
 
@@ -70,7 +70,7 @@ class Operation:
 
     def __init__(
         self,
-        statement: Statement,
+        statement: AnyStatement,
         key: tuple[Any, ...],
         row: tuple[Any, ...],
         deadline: float,

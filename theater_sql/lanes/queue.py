@@ -7,12 +7,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
-from theater_sql.backends.base import Statement
+from theater_sql.backends.base import AnyStatement
 from theater_sql.lanes.bounds import LARGE, Bounds
 from theater_sql.lanes.delivery import Delivery
 from theater_sql.lanes.operation import Operation, Outcome, Place
 
-Group = tuple[Statement, bool]
+Group = tuple[AnyStatement, bool]
 """Operations that may share a flush: of one statement, and all of them large or none."""
 Groups = dict[Group, deque[Operation]]
 _READY: Final = Place.READY
