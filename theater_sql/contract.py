@@ -142,13 +142,14 @@ class Results(list[T | StorageError], Generic[T]):
         """The errors, in the order of their items."""
         return [result for result in self if isinstance(result, StorageError)]
 
-    def raise_errors(self) -> None:
-        """Raise the error, if there is one; several in an ``ExceptionGroup``."""
+    def raise_errors(self) -> list[T]:
+        """Return the results where all is well; else raise the error, or an ``ExceptionGroup``."""
         errors = self.errors
         if len(errors) == 1:
             raise errors[0]
         if errors:
             raise ExceptionGroup(f"{len(errors)} of {len(self)} failed", errors)
+        return [result for result in self if not isinstance(result, StorageError)]
 
 
 class Storage(ABC):

@@ -365,7 +365,13 @@ IDS: dict[str, list[Any]] = {
 
 def id_registry() -> ActorRegistry:
     actors = ActorRegistry()
-    types = {"text": str, "number": int, "uuid": UUID, "bytes": bytes, "pair": (str, int)}
+    types: dict[str, Any] = {
+        "text": str,
+        "number": int,
+        "uuid": UUID,
+        "bytes": bytes,
+        "pair": (str, int),
+    }
     for name, id_type in types.items():
         actors.register(f"typed.{name}", state=GaugeState, table=f"by_{name}", id_type=id_type)
         actors.register(f"generic.{name}", state=GaugeState, table=GENERIC)
