@@ -50,8 +50,8 @@ class Transaction:
     def __init__(self, core: Core, target: Connection | Session) -> None:
         self._core = core
         self._connection = _connection_of(target, core)
-        self._borrowed = _borrowed(core, self._connection)
         self._root = self._connection.get_transaction() or self._connection.begin()
+        self._borrowed = _borrowed(core, self._connection)
         if core.backend.file is not None:
             hold(core.backend.file, self._is_open)
 

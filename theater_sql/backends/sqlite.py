@@ -91,11 +91,7 @@ class SQLite:
         return str(Path(unquote(path)).resolve())
 
     def borrow(self, connection: sa.Connection) -> BorrowedConnection:
-        """Return what runs statements on a connection of the caller's, whose turn it is to write.
-
-        A transaction that has begun keeps what it has: where it has read before somebody wrote,
-        it can't write any more.
-        """
+        """Return what runs statements on a connection of the caller's."""
         return BorrowedConnection(connection)
 
     def insert(self, table: sa.Table) -> sqlite.Insert:

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from theater_sql.backends.base import Answer, AnyStatement, Atomic, Statement
 from theater_sql.backends.sqlite_faults import ROW_ERRORS, is_undecodable
+from theater_sql.tables import GENERIC_TABLE
 
 _BUSY_MS: Final = 250
 """How long one attempt waits for another writer; the lane tries again until the deadline."""
@@ -49,13 +50,20 @@ def _answer(statement: Statement, found: list[Any]) -> Answer:
 
 
 class BorrowedConnection:
-    """A connection of the caller's, through SQLAlchemy: it may be one of asyncio's."""
+    """A connection of the caller's, through SQLAlchemy: it may be one of asyncio's.
+
+    It has its turn to write from the start. The driver would begin with the first write, and
+    leave the reads before it outside; and who has read first may find that others have written.
+    """
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
         raw: Any = connection.connection.driver_connection
-        if not raw.in_transaction:
-            # The driver would begin with the first write, and leave the reads before it outside.
+        if raw.in_transaction:  # somebody's own BEGIN
+            connection.exec_driver_sql(f"DELETE FROM {GENERIC_TABLE} WHERE false")
+        else:
+            # As the lanes have it, who could not switch the file while this is open.
+            connection.exec_driver_sql("PRAGMA journal_mode = WAL").close()
             connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     def run(self, statement: AnyStatement, rows: Sequence[tuple[Any, ...]]) -> list[Answer]:
