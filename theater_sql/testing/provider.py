@@ -128,9 +128,12 @@ class ProviderContract(ContractBase, is_part=True):
     ) -> None:
         of, ids = subject.actor_type, [f"{actor_id}-{n}" for n in range(40)]
         for start in (0, 100):
-            calls = [Call("put", (of, one, subject.make(start + n))) for n, one in enumerate(ids)]
+            states = [subject.make(start + n) for n in range(len(ids))]
+            calls = [
+                Call(door, "put", of, one, state) for one, state in zip(ids, states, strict=True)
+            ]
             assert not [error for error in door.together(calls) if isinstance(error, Exception)]
-            found = door.together([Call("get", (of, one)) for one in ids])
+            found = door.together([Call(door, "get", of, one) for one in ids])
             assert [subject.number(one.state) for one in found] == list(range(start, start + 40))
 
     @needs(Capability.ID_KINDS)

@@ -192,7 +192,7 @@ class RacesContract(ContractBase, is_part=True):
         self, door: Door, subject: Subject, writes: list[Any], *, expect: Any, kind: str
     ) -> Etag:
         """Write all at once; return the only etag, after a look at what is stored."""
-        results = door.together([Call("put", write, {"expect": expect}) for write in writes])
+        results = door.together([Call(door, "put", *write, expect=expect) for write in writes])
         won = [n for n, result in enumerate(results) if not isinstance(result, Exception)]
         lost = [result for result in results if isinstance(result, Exception)]
         assert len(won) == 1, results
@@ -210,11 +210,11 @@ class RacesContract(ContractBase, is_part=True):
         for version in range(1, 6):
             expects = door.together(
                 [
-                    Call("put", (of, one, subject.make(version)), {"expect": expect})
+                    Call(door, "put", of, one, subject.make(version), expect=expect)
                     for one, expect in zip(ids, expects, strict=True)
                 ]
             )
-            found = door.together([Call("get", (of, one)) for one in ids])
+            found = door.together([Call(door, "get", of, one) for one in ids])
             assert [one.etag for one in found] == expects
             assert {(one.version, subject.number(one.state)) for one in found} == {
                 (version, version)
@@ -228,7 +228,7 @@ class RacesContract(ContractBase, is_part=True):
         for _ in range(10):
             found = door.get(*of)
             state = subject.make(subject.number(found.state) + 1)
-            calls = [Call("put", (*of, state), {"expect": found.etag}) for _ in range(4)]
+            calls = [Call(door, "put", *of, state, expect=found.etag) for _ in range(4)]
             results = door.together(calls)
             acknowledged += sum(not isinstance(result, Exception) for result in results)
         assert self.stored(door, subject, actor_id) == acknowledged == 10
