@@ -107,13 +107,9 @@ BAD_IDS: list[Any] = [
 def test_what_is_no_id_is_refused_alike_on_both_databases(
     shared_door: Door, actor_type: str, number: int
 ) -> None:
-    for call in (
-        lambda: shared_door.get(actor_type, BAD_IDS[number]),
-        lambda: shared_door.put(actor_type, BAD_IDS[number], None),
-        lambda: shared_door.delete(actor_type, BAD_IDS[number]),
-    ):
+    for method, state in (("get", ()), ("put", (None,)), ("delete", ())):
         with pytest.raises(InvalidId, match="nothing was sent"):
-            call()
+            Call(shared_door, method, actor_type, BAD_IDS[number], *state).start()
 
 
 @pytest.mark.parametrize("wrong", [1, b"a", ("a",), __import__("uuid").UUID(int=1)])

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from theater_sql.testing.base import UNTYPED, Capability, Subject
-from theater_sql.testing.contract import StorageContract
-from theater_sql.testing.doors import Call, Door
-from theater_sql.testing.machine import StorageMachine
-from theater_sql.testing.provider import ProviderContract
+import pkgutil
+
+import pytest
+
+# A failed assertion shows its values, here as in your own tests.
+pytest.register_assert_rewrite(
+    *(f"{__name__}.{module.name}" for module in pkgutil.iter_modules(__path__))
+)
+
+from theater_sql.testing.base import UNTYPED, Capability, Subject  # noqa: E402
+from theater_sql.testing.contract import StorageContract  # noqa: E402
+from theater_sql.testing.doors import Blocking, Call, Door  # noqa: E402
+from theater_sql.testing.machine import StorageMachine  # noqa: E402
+from theater_sql.testing.provider import ProviderContract  # noqa: E402
 
 __all__ = [
     "UNTYPED",
+    "Blocking",
     "Call",
     "Capability",
     "Door",

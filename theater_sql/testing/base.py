@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import pytest
 
-from theater_sql.contract import NOT_PRESENT
+from theater_sql import NOT_PRESENT
 from theater_sql.testing.doors import Door
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -46,7 +46,8 @@ HOOKS: Final = {
 class Subject(NamedTuple):
     """An actor type to test with: how a state is made of a number, and the number read back.
 
-    ``untyped`` tells that any JSON value is a state of it, and any id an id.
+    Its ids may be any text. ``untyped`` tells that any JSON value is a state of it, and that
+    its ids may be of any kind.
     """
 
     actor_type: Any
@@ -82,11 +83,16 @@ def _arguments(test: Any) -> Iterable[str]:
     return inspect.signature(test).parameters if test else ()
 
 
+def _definition(cls: type, name: str) -> Any:
+    """Return a test as it was written, not as a class before this one left it out."""
+    return next((vars(of)[name] for of in cls.__mro__ if vars(of).get(name)), None)
+
+
 class ContractBase:
     """Subclass a contract, give it a fixture ``storage``, and override what you have.
 
-    The fixture returns a storage, or an awaitable of one, with its tables there. It may be
-    shared by all tests: each has an actor id of its own.
+    The fixture returns a storage with its tables there: the storage itself, an awaitable of
+    one, or a ``Door`` on it. It may be shared by all tests: each has an actor id of its own.
     """
 
     capabilities: ClassVar[frozenset[Capability]] = frozenset()
@@ -119,11 +125,15 @@ class ContractBase:
         if is_part:
             return
         is_untyped = any(subject.untyped for subject in cls.subjects)
+        if Capability.ID_KINDS in cls.capabilities and not is_untyped:
+            raise TypeError(f"{cls.__name__}: ID_KINDS is tested with a subject that is untyped")
+        missing = set() if is_untyped else {"untyped"}
+        if len(cls.subjects) == 1 and not is_untyped:
+            missing.add("others")
         for name in (name for name in dir(cls) if name.startswith("test_")):
-            test = next((vars(of)[name] for of in cls.__mro__ if vars(of).get(name)), None)
+            test = _definition(cls, name)
             has_all = cls.capabilities.issuperset(getattr(test, "needs", ()))
-            has_subject = is_untyped or "untyped" not in _arguments(test)
-            wanted = test if has_all and has_subject else None
+            wanted = test if has_all and missing.isdisjoint(_arguments(test)) else None
             if name not in vars(cls) and getattr(cls, name) is not wanted:
                 setattr(cls, name, wanted)  # pytest passes by what can't be called
 
@@ -141,8 +151,14 @@ class ContractBase:
     @pytest.fixture
     def door(self, storage: Any) -> Iterator[Door]:
         """The storage, its calls blocking."""
-        with Door(storage) as door:
+        with storage if isinstance(storage, Door) else Door(storage) as door:
             yield door
+
+    @pytest.fixture
+    def others(self, subject: Subject) -> list[Subject]:
+        """Every other actor type: there is at least one."""
+        strangers = (UNTYPED, OTHER) if any(one.untyped for one in self.subjects) else ()
+        return [one for one in dict.fromkeys((*self.subjects, *strangers)) if one != subject]
 
     @pytest.fixture
     def actor_id(self) -> str:

@@ -5,14 +5,20 @@ from __future__ import annotations
 from typing import ClassVar
 
 from theater_sql.testing.base import Capability
-from theater_sql.testing.many import ListsContract, ManyContract
+from theater_sql.testing.etags import EtagsContract
+from theater_sql.testing.handles import HandlesContract
+from theater_sql.testing.lists import ListsContract
+from theater_sql.testing.many import ManyContract
 from theater_sql.testing.provider import ProviderContract
-from theater_sql.testing.stored import HandlesContract, TransactionContract, UndecodableContract
-from theater_sql.testing.writes import RacesContract, WritesContract
+from theater_sql.testing.races import RacesContract
+from theater_sql.testing.transactions import TransactionContract
+from theater_sql.testing.undecodable import UndecodableContract
+from theater_sql.testing.writes import WritesContract
 
 
 class StorageContract(
     WritesContract,
+    EtagsContract,
     RacesContract,
     HandlesContract,
     ManyContract,

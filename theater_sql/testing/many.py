@@ -1,4 +1,4 @@
-"""The contract of calls on many actors, and of lists."""
+"""The contract of calls on many actors: a result for each, or all or nothing."""
 
 from __future__ import annotations
 
@@ -7,14 +7,22 @@ from uuid import uuid4
 
 import pytest
 
-from theater_sql.contract import ABSENT, NOT_PRESENT, Delete, Etag, Put
-from theater_sql.errors import BatchConflict, Conflict, InvalidId
-from theater_sql.testing.base import OTHER, UNTYPED, Capability, ContractBase, Subject, needs
-from theater_sql.testing.doors import Door
+from theater_sql import (
+    ABSENT,
+    NOT_PRESENT,
+    BatchConflict,
+    Conflict,
+    Delete,
+    Etag,
+    InvalidId,
+    InvalidState,
+    Put,
+)
+from theater_sql.testing.base import Capability, ContractBase, Subject, needs
+from theater_sql.testing.doors import Call, Door
 
 _MANY = needs(Capability.MANY, Capability.ETAGS)
 _ATOMIC = needs(Capability.MANY, Capability.ATOMIC, Capability.ETAGS)
-_LISTS = needs(Capability.LISTS)
 
 
 class ManyContract(ContractBase, is_part=True):
@@ -120,65 +128,111 @@ class ManyContract(ContractBase, is_part=True):
             door.put_many([Put(subject.actor_type, actor_id, subject.make(1))] * 2, atomic=True)
         assert door.get(subject.actor_type, actor_id) is NOT_PRESENT
 
+    @_MANY
+    def test_many_of_nothing_is_nothing(self, door: Door) -> None:
+        assert list(door.get_many([])) == []
+        assert list(door.put_many([])) == []
+        assert list(door.delete_many([])) == []
 
-class ListsContract(ContractBase, is_part=True):
-    """Which actors of a type there are."""
-
-    def pages(self, door: Door, subject: Subject, actor_id: str, limit: int) -> list[Any]:
-        """Return the ids that begin like this test's, read page by page."""
-        ids: list[Any] = []
-        page = door.list_ids(subject.actor_type, after=actor_id, limit=limit)
-        while page and str(page[-1]).startswith(actor_id):
-            assert len(page) <= limit
-            assert not set(page) & set(ids), "an id twice"
-            ids += page
-            page = door.list_ids(subject.actor_type, after=page[-1], limit=limit)
-        return ids + [one for one in page if str(one).startswith(actor_id)]
-
-    @_LISTS
-    @pytest.mark.parametrize("limit", [1, 3, 7, 100])
-    def test_pages_have_each_id_once_and_in_order(
-        self, door: Door, subject: Subject, actor_id: str, limit: int
-    ) -> None:
-        ids = [f"{actor_id}-{n}" for n in range(7)]
-        for one in reversed(ids):
-            door.put(subject.actor_type, one, subject.make(1))
-        assert self.pages(door, subject, actor_id, limit) == ids
-
-    @_LISTS
-    def test_what_comes_and_goes_between_pages_disturbs_nothing_else(
+    @_MANY
+    def test_plain_tuples_are_items_and_come_from_any_iterable(
         self, door: Door, subject: Subject, actor_id: str
     ) -> None:
-        for n in (0, 2, 4, 6, 8):
-            door.put(subject.actor_type, f"{actor_id}-{n}", subject.make(1))
-        first = door.list_ids(subject.actor_type, after=actor_id, limit=2)
-        door.delete(subject.actor_type, first[0])
-        door.delete(subject.actor_type, first[1])
-        for n in (1, 3):
-            door.put(subject.actor_type, f"{actor_id}-{n}", subject.make(1))
-        rest = door.list_ids(subject.actor_type, after=first[1], limit=100)
-        mine = [one for one in rest if str(one).startswith(actor_id)]
-        assert mine == [f"{actor_id}-{n}" for n in (3, 4, 6, 8)]
+        of, ids = subject.actor_type, [f"{actor_id}-{n}" for n in range(3)]
+        etags = door.put_many((of, one, subject.make(1), ABSENT) for one in ids)
+        own = Etag(uuid4())
+        assert door.put_many([(of, ids[0], subject.make(2), etags[0], own)]) == [own]
+        found = door.get_many((of, one) for one in ids)
+        assert [one.etag for one in found] == [own, *etags[1:]]
+        assert door.delete_many((of, one, each) for one, each in zip(ids, etags, strict=True))[
+            1:
+        ] == [None, None]
+        assert door.get(of, ids[0]).etag == own
 
-    @_LISTS
-    def test_count_follows_creates_and_deletes(
+    @_MANY
+    def test_what_is_wrong_with_an_item_is_its_own_result(
         self, door: Door, subject: Subject, actor_id: str
     ) -> None:
-        before = door.count(subject.actor_type)
+        of, state = subject.actor_type, subject.make(1)
+        ids = [f"{actor_id}-{n}" for n in range(2)]
+        results = door.put_many(
+            [
+                Put(of, ids[0], state),
+                Put(of, "x" * 600, state),
+                Put(of, f"{actor_id}-bad", object()),
+                Put(of, ids[1], state),
+            ]
+        )
+        assert [type(error) for error in results.errors] == [InvalidId, InvalidState]
+        assert results.errors == results[1:3]
+        with pytest.raises(ExceptionGroup) as group:
+            results.raise_errors()
+        assert list(group.value.exceptions) == results.errors
+        with pytest.raises(InvalidId):
+            door.get_many([(of, ids[0]), (of, "x" * 600)]).raise_errors()
+        assert [one.etag for one in door.get_many([(of, one) for one in ids]).raise_errors()] == [
+            results[0],
+            results[3],
+        ]
+
+    @_MANY
+    def test_an_actor_that_is_asked_for_twice_is_given_twice(
+        self, door: Door, subject: Subject, actor_id: str
+    ) -> None:
+        etag = door.put(subject.actor_type, actor_id, subject.make(1))
+        found = door.get_many([(subject.actor_type, actor_id)] * 3)
+        assert [one.etag for one in found] == [etag] * 3
+        assert door.delete_many([(subject.actor_type, actor_id)] * 2) == [None, None]
+
+    @_MANY
+    def test_a_thousand_in_one_call(self, door: Door, subject: Subject, actor_id: str) -> None:
+        of, ids = subject.actor_type, [f"{actor_id}-{n}" for n in range(1000)]
+        etags = door.put_many([Put(of, one, subject.make(n)) for n, one in enumerate(ids)])
+        found = door.get_many([(of, one) for one in reversed(ids)])
+        assert [one.etag for one in reversed(found)] == etags
+        assert [subject.number(one.state) for one in reversed(found)] == list(range(1000))
+        assert door.delete_many([Delete(of, one) for one in ids]) == [None] * 1000
+        assert set(door.get_many([(of, one) for one in ids])) == {NOT_PRESENT}
+
+    @_ATOMIC
+    def test_a_batch_with_an_item_that_cant_be_stored_writes_nothing(
+        self, door: Door, subject: Subject, actor_id: str
+    ) -> None:
+        of, good = subject.actor_type, f"{actor_id}-good"
+        for bad, error in (
+            (Put(of, actor_id, object()), InvalidState),
+            (Put(of, "x" * 600, subject.make(1)), InvalidId),
+        ):
+            with pytest.raises(error):
+                door.put_many([Put(of, good, subject.make(1)), bad], atomic=True)
+            assert door.get(of, good) is NOT_PRESENT
+
+    @_ATOMIC
+    def test_a_batch_with_etags_of_the_callers_may_be_repeated(
+        self, door: Door, actor_id: str
+    ) -> None:
+        names = self.names(actor_id)
+        puts = [Put(of.actor_type, name, of.make(1), ABSENT, Etag(uuid4())) for of, name in names]
         for _ in range(2):
-            door.put(subject.actor_type, actor_id, subject.make(1))
-            door.put(subject.actor_type, f"{actor_id}-2", subject.make(1))
-            assert door.count(subject.actor_type) == before + 2
-        door.delete(subject.actor_type, actor_id)
-        assert door.count(subject.actor_type) == before + 1
+            assert door.put_many(puts, atomic=True) == [put.etag for put in puts]
+        assert {one.version for one in door.get_many([put[:2] for put in puts])} == {1}
 
-    @_LISTS
-    def test_other_types_are_neither_listed_nor_counted(
-        self, door: Door, subject: Subject, actor_id: str
-    ) -> None:
-        before = door.count(subject.actor_type)
-        for other in (*self.subjects, UNTYPED, OTHER):
-            if other is not subject:
-                door.put(other.actor_type, actor_id, other.make(1))
-        assert door.count(subject.actor_type) == before
-        assert actor_id not in door.list_ids(subject.actor_type, after=actor_id[:-1], limit=10)
+    @_ATOMIC
+    def test_of_racing_batches_one_wins_as_a_whole(self, door: Door, actor_id: str) -> None:
+        names = self.names(actor_id)
+        for turn in range(5):
+            calls = []
+            for writer in range(4):
+                puts = [
+                    Put(of.actor_type, f"{name}-{turn}", of.make(writer), ABSENT)
+                    for of, name in names
+                ]
+                puts = puts[writer:] + puts[:writer]  # each in an order of its own
+                calls.append(Call(door, "put_many", puts, atomic=True))
+            results = door.together(calls)
+            won = [n for n, result in enumerate(results) if not isinstance(result, Exception)]
+            assert len(won) == 1, results
+            lost = [result for result in results if isinstance(result, Exception)]
+            assert all(isinstance(error, BatchConflict) for error in lost), lost
+            stored = self.numbers(door, [(of, f"{name}-{turn}") for of, name in names])
+            assert set(stored) == set(won)

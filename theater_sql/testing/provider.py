@@ -8,8 +8,8 @@ from uuid import UUID
 
 import pytest
 
-from theater_sql.contract import ABSENT, NOT_PRESENT
-from theater_sql.testing.base import HOOKS, OTHER, UNTYPED, Capability, ContractBase, Subject, needs
+from theater_sql import ABSENT, NOT_PRESENT
+from theater_sql.testing.base import HOOKS, Capability, ContractBase, Subject, needs
 from theater_sql.testing.doors import Call, Door
 
 _TEXTS: Final = ["Привет", "日本語", "🎭", "e\u0301", " ", "a'b\"c\\d%s:x,y;--", "x" * 200, "\n"]
@@ -69,9 +69,8 @@ class ProviderContract(ContractBase, is_part=True):
             assert self.stored(door, subject, actor_id) is None
 
     def test_types_with_one_id_do_not_mix(
-        self, door: Door, subject: Subject, actor_id: str
+        self, door: Door, subject: Subject, others: list[Subject], actor_id: str
     ) -> None:
-        others = [one for one in (*self.subjects, UNTYPED, OTHER) if one is not subject]
         door.put(subject.actor_type, actor_id, subject.make(1))
         for number, other in enumerate(others, 2):
             assert self.stored(door, other, actor_id) is None
@@ -128,10 +127,34 @@ class ProviderContract(ContractBase, is_part=True):
     ) -> None:
         of, ids = subject.actor_type, [f"{actor_id}-{n}" for n in range(40)]
         for start in (0, 100):
-            calls = [Call("put", (of, one, subject.make(start + n))) for n, one in enumerate(ids)]
+            states = [subject.make(start + n) for n in range(len(ids))]
+            calls = [
+                Call(door, "put", of, one, state) for one, state in zip(ids, states, strict=True)
+            ]
             assert not [error for error in door.together(calls) if isinstance(error, Exception)]
-            found = door.together([Call("get", (of, one)) for one in ids])
+            found = door.together([Call(door, "get", of, one) for one in ids])
             assert [subject.number(one.state) for one in found] == list(range(start, start + 40))
+
+    def test_a_delete_leaves_every_other_actor(
+        self, door: Door, subject: Subject, actor_id: str
+    ) -> None:
+        ids = [actor_id, f"{actor_id}-2", f"{actor_id}%", f"{actor_id}_2"]
+        for number, one in enumerate(ids):
+            door.put(subject.actor_type, one, subject.make(number))
+        for _ in range(2):
+            door.delete(subject.actor_type, ids[0])
+        assert [self.stored(door, subject, one) for one in ids] == [None, 1, 2, 3]
+
+    def test_of_puts_of_one_actor_at_once_one_is_stored_as_a_whole(
+        self, door: Door, subject: Subject, actor_id: str
+    ) -> None:
+        of = (subject.actor_type, actor_id)
+        calls = [Call(door, "put", *of, subject.make(number)) for number in range(6)]
+        assert not [error for error in door.together(calls) if isinstance(error, Exception)]
+        assert self.stored(door, subject, actor_id) in range(6)
+        deletes = door.together([Call(door, "delete", *of) for _ in range(6)])
+        assert not [error for error in deletes if isinstance(error, Exception)]
+        assert self.stored(door, subject, actor_id) is None
 
     @needs(Capability.ID_KINDS)
     def test_ids_of_every_kind_are_different_actors(
@@ -178,14 +201,14 @@ class ProviderContract(ContractBase, is_part=True):
             if getattr(type(self), hook) is not getattr(ContractBase, hook)
         }
         assert overridden == self.capabilities & HOOKS.keys(), "a hook that is not declared"
-        state = UNTYPED.make(1)
+        of, state = self.subjects[0].actor_type, self.subjects[0].make(1)
         for method in _METHODS.get(undeclared, ()):  # type: ignore[arg-type]
             assert not hasattr(door.raw, method), f"{method} is there, but not declared"
         if undeclared is Capability.ETAGS:
             with pytest.raises(TypeError):
-                door.put(UNTYPED.actor_type, actor_id, state, expect=ABSENT)
+                door.put(of, actor_id, state, expect=ABSENT)
         if undeclared is Capability.ID_KINDS:
             with pytest.raises(Exception):  # noqa: B017, PT011 - whatever it has for this
-                door.put(UNTYPED.actor_type, 5, state)
+                door.put(of, 5, state)
         if undeclared is Capability.ATOMIC and hasattr(door.raw, "put_many"):
             assert "atomic" not in inspect.signature(door.raw.put_many).parameters

@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 import pickle
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final
 from uuid import uuid4
 
 import pytest
 
-from theater_sql.contract import ABSENT, NOT_PRESENT, OVERWRITE, Etag
-from theater_sql.errors import Conflict, ConflictKind, InvalidEtag
+from theater_sql import (
+    ABSENT,
+    NOT_PRESENT,
+    OVERWRITE,
+    Conflict,
+    Etag,
+    InvalidId,
+    InvalidState,
+    StorageClosed,
+)
 from theater_sql.testing.base import Capability, ContractBase, Subject, needs
-from theater_sql.testing.doors import Call, Door
+from theater_sql.testing.doors import Door
 
 _ETAGS = needs(Capability.ETAGS)
+_NO_IDS: Final[list[Any]] = [
+    None, True, 1.5, (), ["a"], ("a", None), ("a", ("b",)),
+    "a\0", "\ud800", "ü" * 257, b"x" * 513, 2**63, ("a" * 300, "b" * 300),
+]  # fmt: skip
 
 
 def refused(
-    door: Door, method: str, *args: Any, kind: ConflictKind, actual: Etag | None, **options: Any
+    door: Door, method: str, *args: Any, kind: str, actual: Etag | None, **options: Any
 ) -> None:
     """Make a call that has to be refused, and check what the error says."""
     with pytest.raises(Conflict) as caught:
@@ -25,6 +38,7 @@ def refused(
     error = caught.value
     assert (error.kind, error.actual, error.expected) == (kind, actual, options["expect"])
     assert error.actor_id == args[1]
+    assert str(error).startswith(f"{error.actor_type}[{args[1]!r}]: ")
     assert "nothing was written" in str(error)
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
 
@@ -145,90 +159,74 @@ class WritesContract(ContractBase, is_part=True):
         self.check(door, subject, actor_id, 3, etag, 1)
 
     @_ETAGS
-    def test_an_etag_of_the_callers_makes_a_repeated_put_harmless(
+    def test_the_time_of_a_write_never_goes_back(
         self, door: Door, subject: Subject, actor_id: str
     ) -> None:
-        own, of = Etag(uuid4()), (subject.actor_type, actor_id)
-        for expect in (ABSENT, ABSENT, OVERWRITE):
-            assert door.put(*of, subject.make(1), expect=expect, etag=own) == own
-        self.check(door, subject, actor_id, 1, own, 1)
-        new = door.put(*of, subject.make(2), expect=own)
-        write = (*of, subject.make(1))
-        refused(door, "put", *write, expect=ABSENT, etag=own, kind="exists", actual=new)
+        of, times = (subject.actor_type, actor_id), []
+        for number in range(5):
+            door.put(*of, subject.make(number))
+            times.append(door.get(*of).updated_at)
+        assert times == sorted(times)
+        assert {time.utcoffset() for time in times} == {timedelta(0)}
 
     @_ETAGS
-    def test_an_etag_can_not_follow_itself(
+    def test_a_second_delete_with_the_etag_is_refused(
         self, door: Door, subject: Subject, actor_id: str
     ) -> None:
-        etag = door.put(subject.actor_type, actor_id, subject.make(1))
-        with pytest.raises(InvalidEtag):
-            door.put(subject.actor_type, actor_id, subject.make(2), expect=etag, etag=etag)
+        of = (subject.actor_type, actor_id)
+        etag = door.put(*of, subject.make(1))
+        door.delete(*of, expect=etag)
+        refused(door, "delete", *of, expect=etag, kind="gone", actual=None)
+
+    @_ETAGS
+    def test_delete_with_overwrite_takes_what_is_there_or_nothing(
+        self, door: Door, subject: Subject, actor_id: str
+    ) -> None:
+        of = (subject.actor_type, actor_id)
+        door.put(*of, subject.make(1))
+        for _ in range(2):
+            door.delete(*of, expect=OVERWRITE)
+            assert door.get(*of) is NOT_PRESENT
+
+    @_ETAGS
+    def test_a_state_that_cant_be_stored_is_refused_and_what_is_stored_stays(
+        self, door: Door, subject: Subject, actor_id: str
+    ) -> None:
+        of = (subject.actor_type, actor_id)
+        for options in ({}, {"expect": ABSENT}):
+            with pytest.raises(InvalidState):
+                door.put(*of, object(), **options)
+            assert door.get(*of) is NOT_PRESENT
+        etag = door.put(*of, subject.make(1))
+        for options in ({}, {"expect": etag}):
+            with pytest.raises(InvalidState) as caught:
+                door.put(*of, object(), **options)
+            assert caught.value.path.startswith("$")
         self.check(door, subject, actor_id, 1, etag, 1)
 
-
-class RacesContract(ContractBase, is_part=True):
-    """Writers that meet."""
-
     @_ETAGS
-    def test_of_racing_creators_one_wins_and_the_others_are_told(
+    @pytest.mark.parametrize("position", range(len(_NO_IDS)))
+    def test_what_is_no_id_is_refused_by_every_call(
+        self, door: Door, subject: Subject, position: int
+    ) -> None:
+        of = (subject.actor_type, _NO_IDS[position])
+        with pytest.raises(InvalidId):
+            door.get(*of)
+        with pytest.raises(InvalidId):
+            door.put(*of, subject.make(1))
+        with pytest.raises(InvalidId):
+            door.delete(*of)
+
+    @needs(Capability.ETAGS, Capability.REOPEN)
+    def test_a_closed_storage_refuses_every_call(
         self, door: Door, subject: Subject, actor_id: str
     ) -> None:
-        of = subject.actor_type
-        for turn in range(20):
-            name = f"{actor_id}-{turn}"
-            writes = [(of, name, subject.make(n)) for n in range(6)]
-            self.check_one_winner(door, subject, writes, expect=ABSENT, kind="exists")
-
-    @_ETAGS
-    def test_of_racing_swaps_one_wins_and_the_others_are_told(
-        self, door: Door, subject: Subject, actor_id: str
-    ) -> None:
-        etag = door.put(subject.actor_type, actor_id, subject.make(99))
-        for _ in range(10):
-            writes = [(subject.actor_type, actor_id, subject.make(n)) for n in range(6)]
-            etag = self.check_one_winner(door, subject, writes, expect=etag, kind="stale")
-
-    def check_one_winner(
-        self, door: Door, subject: Subject, writes: list[Any], *, expect: Any, kind: str
-    ) -> Etag:
-        """Write all at once; return the only etag, after a look at what is stored."""
-        results = door.together([Call("put", write, {"expect": expect}) for write in writes])
-        won = [n for n, result in enumerate(results) if not isinstance(result, Exception)]
-        lost = [result for result in results if isinstance(result, Exception)]
-        assert len(won) == 1, results
-        assert all(isinstance(error, Conflict) and error.kind == kind for error in lost), lost
-        found = door.get(*writes[0][:2])
-        assert (subject.number(found.state), found.etag) == (won[0], results[won[0]])
-        return Etag(found.etag)
-
-    @_ETAGS
-    def test_a_hundred_actors_move_on_in_parallel_rounds(
-        self, door: Door, subject: Subject, actor_id: str
-    ) -> None:
-        of, ids = subject.actor_type, [f"{actor_id}-{n}" for n in range(100)]
-        expects: list[Any] = [ABSENT] * len(ids)
-        for version in range(1, 6):
-            expects = door.together(
-                [
-                    Call("put", (of, one, subject.make(version)), {"expect": expect})
-                    for one, expect in zip(ids, expects, strict=True)
-                ]
-            )
-            found = door.together([Call("get", (of, one)) for one in ids])
-            assert [one.etag for one in found] == expects
-            assert {(one.version, subject.number(one.state)) for one in found} == {
-                (version, version)
-            }
-
-    @_ETAGS
-    def test_no_increment_is_lost(self, door: Door, subject: Subject, actor_id: str) -> None:
         of = (subject.actor_type, actor_id)
-        door.put(*of, subject.make(0))
-        acknowledged = 0
-        for _ in range(10):
-            found = door.get(*of)
-            state = subject.make(subject.number(found.state) + 1)
-            calls = [Call("put", (*of, state), {"expect": found.etag}) for _ in range(4)]
-            results = door.together(calls)
-            acknowledged += sum(not isinstance(result, Exception) for result in results)
-        assert self.stored(door, subject, actor_id) == acknowledged == 10
+        door.put(*of, subject.make(1))
+        with Door(self.reopen(door)) as closed:
+            closed.get(*of)
+            closed.close()
+            for method, state in (("get", ()), ("put", (subject.make(2),)), ("delete", ())):
+                with pytest.raises(StorageClosed):
+                    getattr(closed, method)(*of, *state)
+        assert self.stored(door, subject, actor_id) == 1
