@@ -23,7 +23,7 @@ from theater_sql.backends.base import (
 )
 from theater_sql.backends.sqlite_faults import classify
 from theater_sql.backends.sqlite_sessions import BorrowedConnection, SQLiteSession
-from theater_sql.checks import check_on, is_aware, on_dialect, signed_zero
+from theater_sql.checks import check_jsonb, check_on, is_aware, on_dialect, signed_zero
 from theater_sql.codec import CodecError
 from theater_sql.types import Document
 
@@ -107,7 +107,8 @@ class SQLite:
         """Return how a column travels: as SQLAlchemy's type for SQLite says."""
         type_: Any = on_dialect(column.type, self.dialect)
         if isinstance(type_, Document):
-            return Wire(sa.Text(), column)
+            # Text takes all JSON; what PostgreSQL's jsonb would change is refused here too.
+            return Wire(sa.Text(), column, check=check_jsonb if type_.jsonb else None)
         if isinstance(type_, sa.JSON):
             return Wire(sa.Text(), column, load=_json_text, check=_check_number)
         check = check_on(column.type, self.dialect)
