@@ -130,11 +130,11 @@ class Call(Refusals):
         if expect is ABSENT:
             fills = statements.fills(layout.on_create) if layout.on_create else ()
             row = (*self.key, *write.values, *fills, *book)
-            return Operation(statements.create, self.key, row, self._deadline, write.token)
+            return Operation(statements.create, self.key, row, self._deadline, write.token, ABSENT)
         fills = statements.fills(layout.on_update) if layout.on_update else ()
-        expected: Any = expect
-        row = (*self.key, statements.etag(expected), *write.values, *fills, *book)
-        return Operation(statements.swap, self.key, row, self._deadline, write.token)
+        expected = statements.etag(expect)
+        row = (*self.key, expected, *write.values, *fills, *book)
+        return Operation(statements.swap, self.key, row, self._deadline, write.token, expected)
 
     def _carry_out(self, operation: Operation, expect: Any, etag: Etag) -> Steps[Etag]:
         """Send a write; a row that carries its ``etag`` already is a success."""
@@ -173,7 +173,7 @@ class Call(Refusals):
             return
         etag = self.statements.etag(expect)
         row = (*self.key, etag)
-        delete = Operation(self.statements.delete, self.key, row, self._deadline, etag)
+        delete = Operation(self.statements.delete, self.key, row, self._deadline, etag, etag)
         outcome = yield delete
         outcome = yield from self._send_to_former(delete, outcome)
         self.raise_fault(outcome)

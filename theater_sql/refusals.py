@@ -19,6 +19,7 @@ from theater_sql.errors import (
     Unavailable,
 )
 from theater_sql.lanes import Outcome
+from theater_sql.tables import violated
 
 
 class Refusals:
@@ -49,7 +50,11 @@ class Refusals:
         reason = fault.reason
         if fault.error is Unavailable and "nothing was written" not in reason:
             reason = f"{reason}; nothing was written: try again"
-        raise self.error(fault.error, reason, **fault.details) from fault.cause
+        details = dict(fault.details)
+        if fault.error is ConstraintViolation:
+            table, told = self.binding.layout.table, (details["constraint"], details["columns"])
+            details["constraint"], details["columns"] = violated(table, *told)
+        raise self.error(fault.error, reason, **details) from fault.cause
 
     def unknown(self, reason: str, etag: Etag | None) -> StorageError:
         reason = f"{reason}; it may have been written or not: get, then decide"

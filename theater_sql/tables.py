@@ -210,6 +210,24 @@ def model_layout(table: sa.Table, state: Sequence[sa.Column[Any]], name: str) ->
     )
 
 
+def violated(
+    table: sa.Table, name: str | None, columns: tuple[str, ...]
+) -> tuple[str | None, tuple[str, ...]]:
+    """Complete what a database tells of a violated constraint: some its name, some its columns."""
+    for kind, suffix in ((sa.UniqueConstraint, "key"), (sa.ForeignKeyConstraint, "fkey")):
+        for one in (c for c in table.constraints if isinstance(c, kind)):
+            of = tuple(column.name for column in one.columns)
+            if name is not None and name in (one.name, f"{table.name}_{'_'.join(of)}_{suffix}"):
+                return name, of
+            if name is None and suffix == "key" and set(of) == set(columns):
+                return one.name if isinstance(one.name, str) else None, columns
+    for index in (index for index in table.indexes if index.unique):
+        of = tuple(column.name for column in index.columns)
+        if index.name == name or (name is None and set(of) == set(columns)):
+            return index.name, of
+    return name, columns
+
+
 def _fills(columns: Sequence[sa.Column[Any]], default: Callable[[Any], Any]) -> tuple[Fill, ...]:
     pairs = [(column, default(column)) for column in columns]
     given = [(column, source) for column, source in pairs if source is not None]

@@ -191,7 +191,7 @@ def _fault(core: Core, error: Exception, phase: Phase) -> Fault:
     """Return what an error means inside a transaction, which can't be tried again in part."""
     cause = (isinstance(error, DBAPIError) and error.orig) or error
     fault = core.backend.classify(cause, phase)
-    is_lost = fault.action is Action.RESEND or fault.error is OutcomeUnknown
+    is_lost = fault.action in (Action.RESEND, Action.RECONNECT) or fault.error is OutcomeUnknown
     if not (is_lost or core.backend.aborts(cause) or isinstance(cause, SQLAlchemyError)):
         return fault
     reason = f"{fault.reason}; your transaction was rolled back: run its block again"

@@ -25,6 +25,10 @@ class Outcome(NamedTuple):
     doubtful: bool = False
 
 
+MATCHED: Final = Outcome(True)
+"""What became of a write that was sent once and found what it expected."""
+
+
 class Place(enum.Enum):
     """Where an operation is: not queued (yet), behind another of its actor, ready, in a lane,
     or through.
@@ -46,7 +50,8 @@ class Operation:
     ``row`` holds the statement's parameters, of which ``key`` comes first; ``deadline`` is on
     the monotonic clock. ``actor`` is what no two writes in flight may share (``None`` for a
     read). ``token`` is the etag by which a write's row is told from the others of its batch,
-    where another may carry the same. ``behind`` are later writes of its actor. Who waits is a
+    where another may carry the same. ``expects`` is the etag that a write needs to find, or
+    ``ABSENT``. ``behind`` are later writes of its actor. Who waits is a
     thread (in ``wait``) or a coroutine (on ``future``).
     """
 
@@ -56,6 +61,7 @@ class Operation:
         "behind",
         "deadline",
         "doubtful",
+        "expects",
         "fault",
         "future",
         "key",
@@ -75,11 +81,13 @@ class Operation:
         row: tuple[Any, ...],
         deadline: float,
         token: Any = None,
+        expects: Any = None,
     ) -> None:
         self.statement = statement
         self.row = row
         self.deadline = deadline
         self.token = token
+        self.expects = expects
         self.key = key
         self.actor = (statement.layout, key) if statement.writes else None
         size = 0
