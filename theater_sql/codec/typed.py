@@ -72,6 +72,8 @@ def inspect_type(type_: Any, name: str) -> Info:
         info = inspect.type_info(type_)
     except (TypeError, NameError) as error:
         raise RegistrationError(f"{_culprit(type_, name)}: {error}") from error
+    except Exception as error:  # what is no type may raise anything
+        raise RegistrationError(f"{name}: a {type(type_).__name__} is no type") from error
     refuse_unstorable(info, name)
     return info
 
