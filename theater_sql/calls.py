@@ -9,8 +9,9 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Sequence
 from contextlib import suppress
+from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from theater_sql.backends.base import Statement
 from theater_sql.bindings import Binding
@@ -277,7 +278,9 @@ class Call(Refusals):
             if self.binding.identify:
                 self.binding.identify(state, self.binding.key(self.actor_id))
             when = statements.load_time(updated_at)
-            return Found(state, Etag(statements.load_etag(etag)), version, when)
+            if type(version) is not int or not isinstance(when, datetime):
+                raise CodecError("$", "its version or the time of its last write is not one")
+            return Found(state, self._etag(etag), version, when)
         except CodecError as error:
             failure = error
         except Exception as error:  # a column type's own code; its text may quote the value
@@ -287,7 +290,9 @@ class Call(Refusals):
     def _etag(self, value: Any) -> Etag:
         """Return a row's etag, or raise ``CorruptState``."""
         with suppress(Exception):
-            return Etag(self.statements.load_etag(value))
+            etag = self.statements.load_etag(value)
+            if type(etag) is UUID:
+                return Etag(etag)
         raise self.corrupt(CodecError("$", "its etag is not one"))
 
     def check_time(self, conflict: Conflict | None) -> None:

@@ -116,6 +116,8 @@ class SQLite:
         bind, load = impl.bind_processor(self.dialect), impl.result_processor(self.dialect, None)
         if isinstance(type_, TypeDecorator):
             impl = type_.type_engine(self.dialect)
+        if isinstance(impl, sa.Boolean) and not isinstance(type_, TypeDecorator):
+            load = _bool
         rounds = isinstance(impl, sa.Numeric) and impl.asdecimal
         if bind and load and (rounds or (isinstance(type_, _OWN_FORMAT) and not is_aware(type_))):
             bind = _exactly(bind, load)
@@ -168,6 +170,13 @@ def _check_number(text: str) -> str:
 def _json_text(value: Any) -> Any:
     """Undo the numeric affinity of a column declared JSON."""
     return value if isinstance(value, str) else repr(value)
+
+
+def _bool(value: Any) -> bool:
+    """Refuse what SQLAlchemy would take for true."""
+    if value not in (0, 1):
+        raise CodecError("$", "neither true nor false")
+    return bool(value)
 
 
 def _bare(value: Any) -> bytes | None:
