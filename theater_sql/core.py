@@ -52,9 +52,9 @@ class Options(TypedDict, total=False):
     is acknowledged survives a crash of the server and its machine; or ``"relaxed"``: the last
     moments before such a crash may be lost, though nothing older and never in part. Settings
     of the lanes: ``writers``, the number of write connections (1; two to four across a
-    network); ``max_batch_rows`` (256) and ``max_batch_bytes`` (1 MiB), what one flush takes;
-    ``max_queue`` (100,000), beyond which calls wait outside and end as ``Unavailable``, if
-    they are not let in before their deadline.
+    network; at most 64); ``max_batch_rows`` (256) and ``max_batch_bytes`` (1 MiB), what one
+    flush takes; ``max_queue`` (100,000), beyond which calls wait outside and end as
+    ``Unavailable``, if they are not let in before their deadline.
     """
 
     timeout: float
@@ -276,6 +276,8 @@ def _checked_etags(call: Call, expect: Any, etag: Any) -> tuple[Any, Any]:
 def _items(kind: type[N], items: Iterable[Any]) -> list[N]:
     """Return the items of a call on many actors, refusing what is none before anything is sent."""
     made = []
+    if not isinstance(items, Iterable):
+        raise ConfigurationError(f"items are an iterable, not a {type(items).__name__}")
     for position, item in enumerate(items):
         try:
             made.append(kind(*item) if isinstance(item, tuple) else kind(item))

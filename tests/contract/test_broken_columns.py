@@ -190,6 +190,7 @@ def check(door: Door, engine: sa.Engine, actor_type: str, name: str, broken: Bro
         with pytest.raises(CorruptState) as caught:
             call()
         assert caught.value.path.startswith(broken.path), caught.value
+        assert "raised CorruptState" not in str(caught.value)
         assert "secret" not in str(caught.value)
         assert "untouched" in str(caught.value)
     one, bad, other = door.get_many([(actor_type, good), (actor_type, name), (actor_type, good)])

@@ -173,6 +173,19 @@ def test_timeout_and_limit(worlds: list[World], name: str) -> None:
     check_all(worlds, SETTING, calls)
 
 
+@pytest.mark.parametrize("items", [None, 5, object(), ActorRegistry, [None], ["ab"], [{}], [()]])
+def test_what_are_no_items(worlds: list[World], items: Any) -> None:
+    def calls(door: Any) -> list[Callable[[], Any]]:
+        return [
+            lambda: door.get_many(items),
+            lambda: door.put_many(items),
+            lambda: door.put_many(items, atomic=True),
+            lambda: door.delete_many(items),
+        ]
+
+    check_all(worlds, SETTING, calls)
+
+
 @pytest.mark.parametrize("storage", [SQLStorage, AsyncSQLStorage])
 @pytest.mark.parametrize("name", NUMBERS)
 def test_option_that_is_no_number(storage: Any, name: str) -> None:
