@@ -1,12 +1,14 @@
 """Whether a state came back in the same Python types: equality does not tell, nor does JSON.
 
 ``Colour.RED`` of a StrEnum equals ``"red"``, ``True`` equals 1, and a bytearray equals bytes.
+This runs for every put of JSON, so it calls itself only for parts that have parts.
 """
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from operator import attrgetter
@@ -17,7 +19,8 @@ _LEAVES: Final = frozenset(
     {str, int, float, bool, type(None), bytes, datetime, date, time, timedelta, Decimal, UUID}
 )
 _SETS: Final = (set, frozenset)
-_getters: dict[type, Callable[[Any], Iterable[Any]]] = {}
+_getters: dict[type, Callable[[Any], Sequence[Any]]] = {}
+"""For each type what gives the parts of a value of it."""
 
 
 def types_kept(state: Any, back: Any) -> bool:
@@ -27,38 +30,39 @@ def types_kept(state: Any, back: Any) -> bool:
         return kind is int and type(back) is float
     if kind in _LEAVES:
         return True
-    if kind is dict:
-        return _all_kept(state, back) and _all_kept(state.values(), back.values())
-    if isinstance(state, (list, tuple)):
-        return _all_kept(state, back)
-    if isinstance(state, _SETS):
-        return set(map(type, state)) == set(map(type, back))
-    parts = _getters.get(kind)
-    if parts is None:
-        parts = _getters[kind] = _parts_of(kind)
-    return _all_kept(parts(state), parts(back))
-
-
-def _all_kept(states: Iterable[Any], backs: Iterable[Any]) -> bool:
-    """Go through items that stand side by side; the common case is fast."""
-    kinds = list(map(type, states))
-    if kinds == list(map(type, backs)) and _LEAVES.issuperset(kinds):
+    if kind in _SETS:  # which have no order to go by
+        return Counter(map(type, state)) == Counter(map(type, back))
+    get = _getters.get(kind)
+    if get is None:
+        get = _getters[kind] = _getter(kind)
+    parts, others = get(state), get(back)
+    kinds = [*map(type, parts)]
+    if kinds != [*map(type, others)]:
+        return len(parts) == len(others) and all(map(types_kept, parts, others))
+    if _LEAVES.issuperset(kinds):
         return True
-    return all(map(types_kept, states, backs))
+    for part, other in zip(parts, others, strict=True):
+        if type(part) not in _LEAVES and not types_kept(part, other):
+            return False
+    return True
 
 
-def _parts_of(kind: Any) -> Callable[[Any], Iterable[Any]]:
-    """Return what gives the attributes of a state class's instances; none of any other's."""
+def _getter(kind: Any) -> Callable[[Any], Sequence[Any]]:
+    """Return what gives items, keys and values, or attributes; none of any other type."""
+    if issubclass(kind, dict):
+        return lambda state: (*state, *state.values())
+    if issubclass(kind, (list, tuple)):
+        return lambda state: state
     if issubclass(kind, enum.Enum):
         return lambda state: ()
     if hasattr(kind, "__pydantic_validator__"):
-        return lambda state: vars(state).values()
+        return lambda state: tuple(vars(state).values())
     names = [
         *getattr(kind, "__struct_fields__", ()),
         *getattr(kind, "__dataclass_fields__", ()),
         *(field.name for field in getattr(kind, "__attrs_attrs__", ())),
     ]
-    get = attrgetter(*names) if names else None
-    if get is None:
+    if not names:
         return lambda state: ()
+    get = attrgetter(*names)
     return get if len(names) > 1 else lambda state: (get(state),)
