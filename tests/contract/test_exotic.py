@@ -18,6 +18,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.pool import NullPool
 from sqlalchemy.types import TypeDecorator
 
+from tests.conftest import NewDatabase
 from tests.contract.doors import LIMIT, AsyncDoor, Call, Door, MakeDoor, SyncDoor
 from tests.contract.exotic import COLUMNS, ID, REFUSED_TYPES, VALUES, BitString, PointType
 from tests.contract.flushes import Flushes, altered
@@ -80,25 +81,13 @@ ACTORS.register("Upper", model=UpperRow)
 
 
 @pytest.fixture(scope="module")
-def exotic_url(postgres_server: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    admin = sa.create_engine(
-        postgres_server.url(postgres_server.maintenance_dbname),
-        isolation_level="AUTOCOMMIT",
-        poolclass=NullPool,
-    )
-    name = f"exotic_{tmp_path_factory.getbasetemp().name.replace('-', '_')}"
-    with admin.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    try:
-        url = postgres_server.url(name)
+def exotic_url(new_pg: NewDatabase) -> Iterator[str]:
+    with new_pg() as url:
         engine = sa.create_engine(url, poolclass=NullPool)
         with engine.begin() as connection:
             connection.exec_driver_sql(PointType.DDL)
             ACTORS.metadata.create_all(connection)
         yield url
-    finally:
-        with admin.connect() as connection:
-            connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(scope="module")
