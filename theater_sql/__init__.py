@@ -1,6 +1,6 @@
 """Keep the state of virtual actors in SQL, one table per actor type."""
 
-from theater_sql.aio import AsyncHandle, AsyncSQLStorage
+from theater_sql.aio import AsyncHandle, AsyncSQLStorage, AsyncTransaction
 from theater_sql.contract import (
     ABSENT,
     NOT_PRESENT,
@@ -8,13 +8,17 @@ from theater_sql.contract import (
     ActorId,
     ActorType,
     AsyncStorage,
+    Delete,
     Etag,
     Found,
     NotPresent,
+    Put,
+    Results,
     Storage,
 )
 from theater_sql.core import Options
 from theater_sql.errors import (
+    BatchConflict,
     ConfigurationError,
     Conflict,
     ConstraintViolation,
@@ -38,6 +42,7 @@ from theater_sql.errors import (
 from theater_sql.registry import GENERIC, ActorRegistry
 from theater_sql.storage import Handle, SQLStorage
 from theater_sql.tables import ActorRow
+from theater_sql.transactions import Transaction
 
 __all__ = [
     "ABSENT",
@@ -51,10 +56,13 @@ __all__ = [
     "AsyncHandle",
     "AsyncSQLStorage",
     "AsyncStorage",
+    "AsyncTransaction",
+    "BatchConflict",
     "ConfigurationError",
     "Conflict",
     "ConstraintViolation",
     "CorruptState",
+    "Delete",
     "Etag",
     "Found",
     "Handle",
@@ -65,7 +73,9 @@ __all__ = [
     "NotPresent",
     "Options",
     "OutcomeUnknown",
+    "Put",
     "RegistrationError",
+    "Results",
     "SQLStorage",
     "SchemaMismatch",
     "StateTooNew",
@@ -75,6 +85,7 @@ __all__ = [
     "StorageError",
     "StorageFull",
     "TheaterSQLError",
+    "Transaction",
     "TransactionAborted",
     "Unavailable",
 ]

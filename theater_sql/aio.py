@@ -3,27 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Generic, Self, TypeVar, Unpack, overload
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack, overload
 
 from sqlalchemy.engine import URL, Engine
 
-from theater_sql.calls import Steps
 from theater_sql.contract import (
     OVERWRITE,
     ActorId,
+    ActorType,
     ActorTypeLike,
     AsyncStorage,
+    DeleteLike,
     Etag,
     Expect,
     Found,
     NotPresent,
+    PutLike,
+    Results,
     S,
     TypedActor,
     UntypedActor,
 )
-from theater_sql.core import Core, HandleSteps, Options
+from theater_sql.core import Core, Options
+from theater_sql.errors import ConfigurationError
+from theater_sql.handles import HandleSteps
 from theater_sql.lanes import Lanes
 from theater_sql.registry import ActorRegistry
+from theater_sql.transactions import Transaction
+from theater_sql.waiting import adrive, adrive_many
+
+if TYPE_CHECKING:  # it needs greenlet, which those who don't use it need not have
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 T = TypeVar("T")
 
@@ -52,6 +64,71 @@ class AsyncHandle(Generic[S]):
         """See ``Handle.delete``."""
         async with self._lock:
             await adrive(self._lanes, self._steps.delete())
+
+
+class AsyncTransaction:
+    """See ``Transaction``."""
+
+    def __init__(self, target: AsyncConnection | AsyncSession, transaction: Transaction) -> None:
+        self._target = target
+        self._transaction = transaction
+
+    @overload
+    async def get(self, actor_type: TypedActor[S], actor_id: ActorId) -> Found[S] | NotPresent: ...
+
+    @overload
+    async def get(self, actor_type: UntypedActor, actor_id: ActorId) -> Found[Any] | NotPresent: ...
+
+    async def get(
+        self, actor_type: ActorTypeLike[Any], actor_id: ActorId
+    ) -> Found[Any] | NotPresent:
+        """See ``Transaction.get``."""
+        return await self._run(self._transaction.get, actor_type, actor_id)
+
+    async def put(
+        self,
+        actor_type: ActorTypeLike[S],
+        actor_id: ActorId,
+        state: S,
+        *,
+        expect: Etag | Expect = OVERWRITE,
+        etag: Etag | None = None,
+        overwrite_corrupt: bool = False,
+    ) -> Etag:
+        """See ``Transaction.put``."""
+        return await self._run(
+            self._transaction.put,
+            actor_type,
+            actor_id,
+            state,
+            expect=expect,
+            etag=etag,
+            overwrite_corrupt=overwrite_corrupt,
+        )
+
+    async def delete(
+        self,
+        actor_type: ActorTypeLike[Any],
+        actor_id: ActorId,
+        *,
+        expect: Etag | Expect = OVERWRITE,
+    ) -> None:
+        """See ``Transaction.delete``."""
+        await self._run(self._transaction.delete, actor_type, actor_id, expect=expect)
+
+    async def put_many(
+        self, puts: Iterable[PutLike], *, overwrite_corrupt: bool = False
+    ) -> list[Etag]:
+        """See ``Transaction.put_many``."""
+        put_many = self._transaction.put_many
+        return await self._run(put_many, puts, overwrite_corrupt=overwrite_corrupt)
+
+    async def lock(self, actors: Iterable[tuple[ActorTypeLike[Any], ActorId]]) -> None:
+        """See ``Transaction.lock``."""
+        await self._run(self._transaction.lock, actors)
+
+    async def _run(self, method: Callable[..., T], *args: Any, **options: Any) -> T:
+        return await self._target.run_sync(lambda _: method(*args, **options))
 
 
 class AsyncSQLStorage(AsyncStorage):
@@ -123,6 +200,70 @@ class AsyncSQLStorage(AsyncStorage):
         """See ``SQLStorage.handle``."""
         return AsyncHandle(self._core.lanes, HandleSteps(self._core, actor_type, actor_id, timeout))
 
+    @overload
+    async def get_many(
+        self, actors: Iterable[tuple[ActorType[S], ActorId]], *, timeout: float | None = None
+    ) -> Results[Found[S] | NotPresent]: ...
+
+    @overload
+    async def get_many(
+        self, actors: Iterable[tuple[ActorTypeLike[Any], ActorId]], *, timeout: float | None = None
+    ) -> Results[Found[Any] | NotPresent]: ...
+
+    async def get_many(
+        self, actors: Iterable[tuple[ActorTypeLike[Any], ActorId]], *, timeout: float | None = None
+    ) -> Results[Found[Any] | NotPresent]:
+        """See ``SQLStorage.get_many``."""
+        return await adrive_many(self._core.lanes, self._core.get_many(actors, timeout))
+
+    async def put_many(
+        self,
+        puts: Iterable[PutLike],
+        *,
+        atomic: bool = False,
+        overwrite_corrupt: bool = False,
+        timeout: float | None = None,
+    ) -> Results[Etag]:
+        """See ``SQLStorage.put_many``."""
+        make = self._core.put_all if atomic else self._core.put_many
+        return await adrive_many(self._core.lanes, make(puts, overwrite_corrupt, timeout))
+
+    async def delete_many(
+        self, deletes: Iterable[DeleteLike], *, timeout: float | None = None
+    ) -> Results[None]:
+        """See ``SQLStorage.delete_many``."""
+        return await adrive_many(self._core.lanes, self._core.delete_many(deletes, timeout))
+
+    async def list_ids(
+        self,
+        actor_type: ActorTypeLike[Any],
+        *,
+        after: ActorId | None = None,
+        limit: int = 1000,
+        timeout: float | None = None,
+    ) -> list[ActorId]:
+        """See ``SQLStorage.list_ids``."""
+        steps = self._core.list_ids(actor_type, after, limit, timeout)
+        return await adrive(self._core.lanes, steps)
+
+    async def count(self, actor_type: ActorTypeLike[Any], *, timeout: float | None = None) -> int:
+        """See ``SQLStorage.count``."""
+        return await adrive(self._core.lanes, self._core.count(actor_type, timeout))
+
+    @asynccontextmanager
+    async def in_transaction(
+        self, connection: AsyncConnection | AsyncSession
+    ) -> AsyncIterator[AsyncTransaction]:
+        """See ``SQLStorage.in_transaction``."""
+        run_sync = getattr(connection, "run_sync", None)
+        if run_sync is None:
+            raise ConfigurationError(
+                "in_transaction() takes an AsyncConnection or an AsyncSession here, not a "
+                f"{type(connection).__name__}"
+            )
+        transaction = await run_sync(lambda target: Transaction(self._core, target))
+        yield AsyncTransaction(connection, transaction)
+
     async def create_all(self) -> None:
         """See ``SQLStorage.create_all``."""
         await asyncio.to_thread(self._core.create_all)
@@ -140,19 +281,3 @@ class AsyncSQLStorage(AsyncStorage):
 
     async def __aexit__(self, *exc_info: object) -> None:
         await self.close()
-
-
-async def adrive(lanes: Lanes, steps: Steps[T]) -> T:
-    """Run the steps of a call, awaiting each operation's outcome."""
-    try:
-        operation = next(steps)
-        while True:
-            operation = steps.send(await lanes.enqueue(operation))
-    except asyncio.CancelledError:
-        lanes.withdraw(operation)
-        raise
-    except StopIteration as done:
-        result: T = done.value
-        return result
-    finally:
-        steps.close()

@@ -28,7 +28,7 @@ from theater_sql.codec import (
 from theater_sql.columns import attach_utc, column_codec
 from theater_sql.contract import ActorId, IdPart
 from theater_sql.errors import InvalidId, RegistrationError
-from theater_sql.identity import canonical, check_id
+from theater_sql.identity import canonical, check_id, parse_canonical
 from theater_sql.tables import (
     BOOKKEEPING,
     Layout,
@@ -48,13 +48,15 @@ UNTYPED: Final = DocumentCodec(PlainCodec())
 class Binding(NamedTuple):
     """How one actor type is stored.
 
-    ``key`` turns an actor id into the values of the key columns, or raises ``InvalidId``.
+    ``key`` turns an actor id into the values of the key columns, or raises ``InvalidId``;
+    ``actor_id`` turns the values of those that hold the id back, or raises ``CodecError``.
     ``identify`` writes them into a state that has attributes for them: a mapped instance.
     """
 
     name: str
     layout: Layout
     key: Callable[[ActorId], Key]
+    actor_id: Callable[[Key], ActorId]
     codec: StateCodec
     model: type[Any] | None = None
     identify: Callable[[Any, Key], None] | None = None
@@ -69,7 +71,23 @@ def generic_binding(name: str, layout: Layout, codec: StateCodec) -> Binding:
     def key(actor_id: ActorId) -> Key:
         return name, canonical(check_id(name, actor_id), isinstance(actor_id, tuple))
 
-    return Binding(name, layout, key, codec, is_generic=True)
+    return Binding(name, layout, key, _generic_id, codec, is_generic=True)
+
+
+def _generic_id(key: Key) -> ActorId:
+    """Return the id of a row, and none of a text that no id has."""
+    text = str(key[0])
+    try:
+        actor_id = parse_canonical(text)
+        if canonical(check_id("", actor_id), isinstance(actor_id, tuple)) == text:
+            return actor_id
+    except (ValueError, InvalidId):
+        pass
+    raise CodecError("$", f"{text[:40]!r} is no actor id's text form")
+
+
+def _typed_id(is_tuple: bool) -> Callable[[Key], ActorId]:
+    return (lambda key: key) if is_tuple else (lambda key: key[0])
 
 
 def derived_binding(
@@ -85,8 +103,9 @@ def derived_binding(
     codecs = [column_codec(f, c, name) for f, c in zip(shape.fields, state, strict=True)]
     id_types = id_type if isinstance(id_type, tuple) else (id_type,)
     layout = derived_layout(table, metadata, id_types, state)
-    key = _typed_key(name, layout, id_types, isinstance(id_type, tuple))
-    return Binding(name, layout, key, RowCodec(shape, codecs))
+    is_tuple = isinstance(id_type, tuple)
+    key = _typed_key(name, layout, id_types, is_tuple)
+    return Binding(name, layout, key, _typed_id(is_tuple), RowCodec(shape, codecs))
 
 
 def model_binding(name: str, model: Any, state: Any, columns: Mapping[str, str]) -> Binding:
@@ -109,9 +128,11 @@ def model_binding(name: str, model: Any, state: Any, columns: Mapping[str, str])
     if isinstance(shape, ModelShape):
         codecs = [_as_loaded(codec, chosen[codec.key]) for codec in codecs]
     id_types = [_id_type(column, name) for column in layout.keys]
-    key = _typed_key(name, layout, id_types, len(id_types) > 1)
+    is_tuple = len(id_types) > 1
+    key = _typed_key(name, layout, id_types, is_tuple)
     identify = shape.identify if isinstance(shape, ModelShape) else None
-    return Binding(name, layout, key, RowCodec(shape, codecs), model, identify)
+    codec = RowCodec(shape, codecs)
+    return Binding(name, layout, key, _typed_id(is_tuple), codec, model, identify)
 
 
 def _column(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Sequence
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from uuid import uuid4
 
 from theater_sql.backends.base import Statement
@@ -42,83 +42,99 @@ T = TypeVar("T")
 Steps = Generator[Operation, Outcome, T]
 
 
+class Write(NamedTuple):
+    """A state made ready: its parameters, the etag that its row gets, and whether by the caller."""
+
+    values: tuple[Any, ...]
+    etag: Etag
+    token: Any
+
+
 class Call(Refusals):
     """One call on one actor; ``deadline`` is on the monotonic clock."""
 
-    __slots__ = ("_deadline", "_former", "_key", "_statements")
+    __slots__ = ("_deadline", "_former", "key", "statements")
 
     def __init__(
         self, binding: Binding, statements: Statements, actor_id: ActorId, deadline: float
     ) -> None:
-        self._binding = binding
-        self._actor_id = actor_id
-        self._statements = statements
+        self.binding = binding
+        self.actor_id = actor_id
+        self.statements = statements
         self._deadline = deadline
-        self._key = key = statements.key(binding.key(actor_id))
+        self.key = key = statements.key(binding.key(actor_id))
         self._former: Sequence[tuple[Any, ...]] = ()
         if binding.aliases and binding.is_generic:
             # The rows of a type that was renamed stay under its old name.
             self._former = [statements.key((name, *key[1:])) for name in binding.aliases]
 
+    @property
+    def actor(self) -> tuple[Any, ...]:
+        """What two calls on one actor have in common."""
+        return self.statements.layout, self.key
+
     def get(self) -> Steps[Found[Any] | NotPresent]:
         """Read the row and decode it."""
-        read = self._read(self._statements.read)
+        read = self._read(self.statements.read)
         outcome = yield read
         if self._former:
             outcome = yield from self._send_to_former(read, outcome)
-        self._raise_fault(outcome)
+        self.raise_fault(outcome)
         return NOT_PRESENT if outcome.answer is None else self._found(outcome.answer)
 
     def put(
         self, state: Any, expect: Etag | Expect, etag: Etag | None, *, overwrite_corrupt: bool
     ) -> Steps[Etag]:
         """Write the state where ``expect`` holds, giving the row ``etag`` or a new one."""
-        values = self._parameters(state)
-        token = None if etag is None else self._statements.etag(etag)
-        etag = Etag(uuid4()) if etag is None else etag
+        write = self.prepare(state, etag)
         if expect is OVERWRITE:
-            return self._overwrite(values, etag, token, overwrite_corrupt)
-        return self._write(values, expect, etag, token)
+            return self._overwrite(write, overwrite_corrupt)
+        return self._carry_out(self.operation(write, expect), expect, write.etag)
 
-    def _overwrite(
-        self, values: tuple[Any, ...], etag: Etag, token: Any, overwrite_corrupt: bool
-    ) -> Steps[Etag]:
+    def prepare(self, state: Any, etag: Etag | None) -> Write:
+        """Encode a state, or raise ``InvalidState``."""
+        values = self._parameters(state)
+        if etag is None:
+            return Write(values, Etag(uuid4()), None)
+        return Write(values, etag, self.statements.etag(etag))
+
+    def _overwrite(self, write: Write, overwrite_corrupt: bool) -> Steps[Etag]:
         """Write over whatever is there, as long as that takes."""
         while True:
-            present = yield from self._writable(overwrite_corrupt)
-            if present == etag:
-                return etag
+            present = yield from self.writable(overwrite_corrupt)
+            if present == write.etag:
+                return write.etag
             try:
-                return (yield from self._write(values, present, etag, token))
+                operation = self.operation(write, present)
+                return (yield from self._carry_out(operation, present, write.etag))
             except Conflict as conflict:
-                self._check_time(conflict)
+                self.check_time(conflict)
 
     def delete(self, expect: Etag | Expect) -> Steps[None]:
         """Remove the row where ``expect`` holds."""
         if expect is not OVERWRITE:
             return (yield from self._remove(expect))
         while True:
-            present = yield from self._look()
+            present = yield from self.look()
             if present is None:
                 return None
             try:
                 return (yield from self._remove(present))
             except Conflict as conflict:
-                self._check_time(conflict)
+                self.check_time(conflict)
 
-    def _write(self, values: tuple[Any, ...], expect: Any, etag: Etag, token: Any) -> Steps[Etag]:
-        """Compare and swap, or create."""
-        statements, layout = self._statements, self._statements.layout
-        new, version = statements.etag(etag), self._binding.schema_version
+    def operation(self, write: Write, expect: Etag | Expect) -> Operation:
+        """Return the compare and swap, or the create, that writes a state."""
+        statements, layout = self.statements, self.statements.layout
+        book = (statements.etag(write.etag), self.binding.schema_version)
         if expect is ABSENT:
             fills = statements.fills(layout.on_create) if layout.on_create else ()
-            row = (*self._key, *values, *fills, new, version)
-            create = Operation(statements.create, self._key, row, self._deadline, token)
-            return self._carry_out(create, expect, etag)
+            row = (*self.key, *write.values, *fills, *book)
+            return Operation(statements.create, self.key, row, self._deadline, write.token, ABSENT)
         fills = statements.fills(layout.on_update) if layout.on_update else ()
-        row = (*self._key, statements.etag(expect), *values, *fills, new, version)
-        swap = Operation(statements.swap, self._key, row, self._deadline, token)
-        return self._carry_out(swap, expect, etag)
+        expected = statements.etag(expect)
+        row = (*self.key, expected, *write.values, *fills, *book)
+        return Operation(statements.swap, self.key, row, self._deadline, write.token, expected)
 
     def _carry_out(self, operation: Operation, expect: Any, etag: Etag) -> Steps[Etag]:
         """Send a write; a row that carries its ``etag`` already is a success."""
@@ -130,15 +146,15 @@ class Call(Refusals):
         if outcome.answer:
             return etag
         if not self._may_exist(outcome, expect):
-            self._raise_fault(outcome, etag)
-        actual = yield from self._look_after(outcome, etag)
+            self.raise_fault(outcome, etag)
+        actual = yield from self.look_after(outcome, etag)
         if actual == etag:
             return etag
         if actual is None:
-            self._raise_fault(outcome, etag)
+            self.raise_fault(outcome, etag)
         if outcome.doubtful:
-            raise self._unknown("the connection broke, and another write followed", etag)
-        raise self._conflict(expect, actual)
+            raise self.unknown("the connection broke, and another write followed", etag)
+        raise self.conflict(expect, actual)
 
     def _may_exist(self, outcome: Outcome, expect: Any) -> bool:
         """Whether a create may have failed for the actor itself being there.
@@ -151,67 +167,76 @@ class Call(Refusals):
     def _remove(self, expect: Any) -> Steps[None]:
         """Delete the row with this etag; after a lost acknowledgement, none is a success."""
         if expect is ABSENT:
-            actual = yield from self._look()
+            actual = yield from self.look()
             if actual is not None:
-                raise self._conflict(expect, actual)
+                raise self.conflict(expect, actual)
             return
-        etag = self._statements.etag(expect)
-        row = (*self._key, etag)
-        delete = Operation(self._statements.delete, self._key, row, self._deadline, etag)
+        etag = self.statements.etag(expect)
+        row = (*self.key, etag)
+        delete = Operation(self.statements.delete, self.key, row, self._deadline, etag, etag)
         outcome = yield delete
         outcome = yield from self._send_to_former(delete, outcome)
-        self._raise_fault(outcome)
+        self.raise_fault(outcome)
         if outcome.answer:
             return
-        actual = yield from self._look_after(outcome, None)
+        actual = yield from self.look_after(outcome, None)
         if outcome.doubtful and actual is None:
             return
         if outcome.doubtful:
-            raise self._unknown("the connection broke, and another write followed", None)
-        raise self._conflict(expect, actual)
+            raise self.unknown("the connection broke, and another write followed", None)
+        raise self.conflict(expect, actual)
 
-    def _look(self) -> Steps[Etag | None]:
+    def look(self) -> Steps[Etag | None]:
         """Return the etag that is there."""
-        look = self._read(self._statements.look)
+        look = self._read(self.statements.look)
         outcome = yield look
         outcome = yield from self._send_to_former(look, outcome)
-        self._raise_fault(outcome)
+        self.raise_fault(outcome)
         return None if outcome.answer is None else self._etag(outcome.answer[0])
 
-    def _look_after(self, outcome: Outcome, etag: Etag | None) -> Steps[Etag | None]:
+    def look_after(self, outcome: Outcome, etag: Etag | None) -> Steps[Etag | None]:
         """Look why a write matched nothing."""
         try:
-            return (yield from self._look())
+            return (yield from self.look())
         except StorageError as error:
             if outcome.doubtful:
-                raise self._unknown(error.reason, etag) from error
+                raise self.unknown(error.reason, etag) from error
             raise
 
-    def _writable(self, overwrite_corrupt: bool) -> Steps[Etag | Expect]:
+    def writable(self, overwrite_corrupt: bool) -> Steps[Etag | Expect]:
         """Return what an overwrite may replace, refusing a row that can't be decoded."""
         try:
             found = yield from self.get()
         except CorruptState:
             if not overwrite_corrupt:
                 raise
-            present = yield from self._look()
+            present = yield from self.look()
             return ABSENT if present is None else present
         return found.etag
 
     def _check_former_names(self) -> Steps[None]:
         """Refuse to create an actor whose row stands under a former name of its type."""
         for key in self._former:
-            outcome = yield Operation(self._statements.look, key, key, self._deadline)
-            self._raise_fault(outcome)
+            outcome = yield Operation(self.statements.look, key, key, self._deadline)
+            self.raise_fault(outcome)
             if outcome.answer is not None:
-                raise self._conflict(ABSENT, self._etag(outcome.answer[0]))
+                raise self.conflict(ABSENT, self._etag(outcome.answer[0]))
 
     def _read(self, statement: Statement) -> Operation:
-        return Operation(statement, self._key, self._key, self._deadline)
+        return Operation(statement, self.key, self.key, self._deadline)
+
+    def find(self) -> Steps[None]:
+        """Turn to the row of a former name of the type, if the actor has one."""
+        for key in self._former:
+            outcome = yield Operation(self.statements.look, key, key, self._deadline)
+            self.raise_fault(outcome)
+            if outcome.answer is not None:
+                self.key = key
+        self._former = ()
 
     def _send_to_former(self, operation: Operation, outcome: Outcome) -> Steps[Outcome]:
         """Send what matched nothing to the keys of former names, until it does."""
-        rest = operation.row[len(self._key) :]
+        rest = operation.row[len(self.key) :]
         doubtful = outcome.doubtful
         for key in self._former:
             if outcome.fault or outcome.answer:
@@ -224,48 +249,49 @@ class Call(Refusals):
     def _parameters(self, state: Any) -> tuple[Any, ...]:
         """Return the state's parameters, or raise ``InvalidState``."""
         try:
-            return self._statements.state(self._binding.codec.encode(state))
+            return self.statements.state(self.binding.codec.encode(state))
         except CodecError as error:
             failure = error
         except Exception as error:  # a column type's own code; its text may quote the value
             failure = CodecError("$", f"its column type raised {type(error).__name__}")
         # Raised out here, since an exception keeps the one it was raised in.
         reason = f"the state can't be stored: {failure}; nothing was written"
-        raise self._error(InvalidState, reason, path=failure.path)
+        raise self.error(InvalidState, reason, path=failure.path)
 
     def _found(self, row: Any) -> Found[Any]:
         """Return what a row holds, or raise ``CorruptState`` or ``StateTooNew``."""
         etag, version, schema_version, updated_at, *values = row
         if type(schema_version) is not int:
-            raise self._corrupt(CodecError("$", "its schema_version is not a number"))
-        if schema_version > self._binding.schema_version:
-            raise self._error(
+            raise self.corrupt(CodecError("$", "its schema_version is not a number"))
+        if schema_version > self.binding.schema_version:
+            raise self.error(
                 StateTooNew,
                 f"the row has schema_version {schema_version}, this process knows "
-                f"{self._binding.schema_version}; nothing was changed: run the newer code",
+                f"{self.binding.schema_version}; nothing was changed: run the newer code",
                 stored=schema_version,
-                registered=self._binding.schema_version,
+                registered=self.binding.schema_version,
             )
-        statements = self._statements
+        statements = self.statements
         try:
-            state = self._binding.codec.decode(statements.load_state(values))
-            if self._binding.identify:
-                self._binding.identify(state, self._binding.key(self._actor_id))
+            state = self.binding.codec.decode(statements.load_state(values))
+            if self.binding.identify:
+                self.binding.identify(state, self.binding.key(self.actor_id))
             when = statements.load_time(updated_at)
             return Found(state, Etag(statements.load_etag(etag)), version, when)
         except CodecError as error:
             failure = error
         except Exception as error:  # a column type's own code; its text may quote the value
             failure = CodecError("$", f"its column type raised {type(error).__name__}")
-        raise self._corrupt(failure)
+        raise self.corrupt(failure)
 
     def _etag(self, value: Any) -> Etag:
         """Return a row's etag, or raise ``CorruptState``."""
         with suppress(Exception):
-            return Etag(self._statements.load_etag(value))
-        raise self._corrupt(CodecError("$", "its etag is not one"))
+            return Etag(self.statements.load_etag(value))
+        raise self.corrupt(CodecError("$", "its etag is not one"))
 
-    def _check_time(self, conflict: Conflict) -> None:
+    def check_time(self, conflict: Conflict | None) -> None:
+        """Give up trying again at the deadline."""
         if time.monotonic() >= self._deadline:
             reason = "others kept writing to the actor until the deadline; nothing was written"
-            raise self._error(Unavailable, reason) from conflict
+            raise self.error(Unavailable, reason) from conflict

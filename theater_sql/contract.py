@@ -10,8 +10,12 @@ from uuid import UUID
 
 from typing_extensions import TypeVar
 
+from theater_sql.errors import StorageError
+
 S = TypeVar("S", default=Any)
 """The state type of an actor type; ``Any`` where the caller's types don't tell."""
+
+T = TypeVar("T")
 
 IdPart: TypeAlias = str | int | UUID | bytes
 ActorId: TypeAlias = IdPart | tuple[IdPart, ...]
@@ -97,6 +101,55 @@ class NotPresent:
 
 
 NOT_PRESENT: Final = NotPresent()
+
+
+class Put(NamedTuple):
+    """One item of ``put_many``; a plain tuple of these is taken as well."""
+
+    actor_type: ActorTypeLike[Any]
+    actor_id: ActorId
+    state: Any
+    expect: Etag | Expect = OVERWRITE
+    etag: Etag | None = None
+
+
+class Delete(NamedTuple):
+    """One item of ``delete_many``; a plain tuple of these is taken as well."""
+
+    actor_type: ActorTypeLike[Any]
+    actor_id: ActorId
+    expect: Etag | Expect = OVERWRITE
+
+
+PutLike: TypeAlias = (
+    Put
+    | tuple[ActorTypeLike[Any], ActorId, Any]
+    | tuple[ActorTypeLike[Any], ActorId, Any, Etag | Expect]
+    | tuple[ActorTypeLike[Any], ActorId, Any, Etag | Expect, Etag | None]
+)
+"""An item of ``put_many``."""
+DeleteLike: TypeAlias = (
+    Delete | tuple[ActorTypeLike[Any], ActorId] | tuple[ActorTypeLike[Any], ActorId, Etag | Expect]
+)
+"""An item of ``delete_many``."""
+
+
+class Results(list[T | StorageError], Generic[T]):
+    """What became of each item, in their order: its result, or the error it would have raised."""
+
+    @property
+    def errors(self) -> list[StorageError]:
+        """The errors, in the order of their items."""
+        return [result for result in self if isinstance(result, StorageError)]
+
+    def raise_errors(self) -> list[T]:
+        """Return the results where all is well; else raise the error, or an ``ExceptionGroup``."""
+        errors = self.errors
+        if len(errors) == 1:
+            raise errors[0]
+        if errors:
+            raise ExceptionGroup(f"{len(errors)} of {len(self)} failed", errors)
+        return [result for result in self if not isinstance(result, StorageError)]
 
 
 class Storage(ABC):

@@ -3,31 +3,44 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Generic, Literal, TypedDict, TypeVar
+from collections.abc import Callable, Iterable
+from typing import Any, Literal, NamedTuple, TypedDict, TypeVar
 from uuid import UUID
 
 from sqlalchemy.engine import URL, Engine
 
+from theater_sql.atomic import Entry, put_all
 from theater_sql.backends import backend_for, engine_for
 from theater_sql.backends.base import Phase
+from theater_sql.bindings import Binding
+from theater_sql.bulk import Item, Rounds, each
 from theater_sql.calls import Call, Steps
 from theater_sql.contract import (
-    OVERWRITE,
     ActorId,
-    ActorTypeLike,
+    Delete,
     Etag,
     Expect,
     Found,
     NotPresent,
-    S,
+    Put,
+    Results,
 )
 from theater_sql.errors import ConfigurationError, InvalidEtag, StorageError
 from theater_sql.lanes import Bounds, Lanes
+from theater_sql.listings import Listing
 from theater_sql.registry import ActorRegistry
 from theater_sql.statements import Statements
 from theater_sql.tables import Layout
 
 T = TypeVar("T")
+N = TypeVar("N", bound=NamedTuple)
+
+
+class Actor(NamedTuple):
+    """One item of ``get_many``."""
+
+    actor_type: Any
+    actor_id: ActorId
 
 
 class Options(TypedDict, total=False):
@@ -74,32 +87,53 @@ class Core:
             raise ConfigurationError('durability is "full" or "relaxed"')
         self._url = url
         self._engine = url if not isinstance(url, (str, URL)) else engine_for(url, timeout=timeout)
-        self._backend = backend_for(self._engine, timeout, relaxed=durability == "relaxed")
+        self.backend = backend_for(self._engine, timeout, relaxed=durability == "relaxed")
         self._actors = actors
         self._timeout = timeout
         self._statements: dict[Layout, Statements] = {}
         self.lanes = Lanes(
-            self._backend,
+            self.backend,
             writers=writers,
-            bounds=Bounds(max_batch_rows, max_batch_bytes, max_queue, self._backend.batches),
+            bounds=Bounds(max_batch_rows, max_batch_bytes, max_queue, self.backend.batches),
             timeout=timeout,
         )
 
-    def call(self, actor_type: Any, actor_id: ActorId, timeout: float | None) -> Call:
+    def _deadline(self, timeout: float | None) -> float:
+        return time.monotonic() + (self._timeout if timeout is None else timeout)
+
+    def call(self, actor_type: Any, actor_id: ActorId, deadline: float) -> Call:
         """Return the steps of one call on an actor."""
         binding = self._actors.match(actor_type)
+        return Call(binding, self.statements(binding), actor_id, deadline)
+
+    def list_ids(
+        self, actor_type: Any, after: ActorId | None, limit: int, timeout: float | None
+    ) -> Steps[list[ActorId]]:
+        """Return the steps of ``SQLStorage.list_ids``."""
+        _check_positive("limit", limit)
+        return self._listing(actor_type, timeout).ids(after, limit)
+
+    def count(self, actor_type: Any, timeout: float | None) -> Steps[int]:
+        """Return the steps of ``SQLStorage.count``."""
+        return self._listing(actor_type, timeout).count()
+
+    def _listing(self, actor_type: Any, timeout: float | None) -> Listing:
+        binding = self._actors.match(actor_type)
+        return Listing(binding, self.statements(binding), self._deadline(timeout))
+
+    def statements(self, binding: Binding) -> Statements:
+        """Return the statements of a binding."""
         statements = self._statements.get(binding.layout)
         if statements is None:
-            statements = Statements(binding.layout, self._backend)
+            statements = Statements(binding.layout, self.backend)
             self._statements[binding.layout] = statements
-        deadline = time.monotonic() + (self._timeout if timeout is None else timeout)
-        return Call(binding, statements, actor_id, deadline)
+        return statements
 
     def get(
         self, actor_type: Any, actor_id: ActorId, timeout: float | None
     ) -> Steps[Found[Any] | NotPresent]:
         """Return the steps of ``SQLStorage.get``."""
-        return self.call(actor_type, actor_id, timeout).get()
+        return self.call(actor_type, actor_id, self._deadline(timeout)).get()
 
     def put(
         self,
@@ -114,7 +148,7 @@ class Core:
         """Return the steps of ``SQLStorage.put``."""
         if type(expect) is not UUID or etag is not None:
             self._check_etags(actor_type, actor_id, expect, etag)
-        call = self.call(actor_type, actor_id, timeout)
+        call = self.call(actor_type, actor_id, self._deadline(timeout))
         return call.put(state, expect, etag, overwrite_corrupt=overwrite_corrupt)
 
     def delete(
@@ -122,7 +156,73 @@ class Core:
     ) -> Steps[None]:
         """Return the steps of ``SQLStorage.delete``."""
         self._check_etags(actor_type, actor_id, expect, None)
-        return self.call(actor_type, actor_id, timeout).delete(expect)
+        return self.call(actor_type, actor_id, self._deadline(timeout)).delete(expect)
+
+    def get_many(self, actors: Iterable[Any], timeout: float | None) -> Rounds[Results[Any]]:
+        """Return the steps of ``SQLStorage.get_many``."""
+        deadline = self._deadline(timeout)
+        return each([self._item(deadline, *pair, Call.get) for pair in _items(Actor, actors)])
+
+    def put_many(
+        self, puts: Iterable[Any], overwrite_corrupt: bool, timeout: float | None
+    ) -> Rounds[Results[Etag]]:
+        """Return the steps of ``SQLStorage.put_many`` where each item stands for itself."""
+        deadline = self._deadline(timeout)
+
+        def item(put: Put) -> Item | StorageError:
+            def start(call: Call) -> Steps[Etag]:
+                self._check_etags(put.actor_type, put.actor_id, put.expect, put.etag)
+                return call.put(
+                    put.state, put.expect, put.etag, overwrite_corrupt=overwrite_corrupt
+                )
+
+            return self._item(deadline, put.actor_type, put.actor_id, start)
+
+        return each([item(put) for put in _items(Put, puts)])
+
+    def put_all(
+        self, puts: Iterable[Any], overwrite_corrupt: bool, timeout: float | None
+    ) -> Rounds[Results[Etag]]:
+        """Return the steps of ``SQLStorage.put_many`` where it is all or nothing."""
+        deadline = self._deadline(timeout)
+        entries = []
+        for put in _items(Put, puts):
+            self._check_etags(put.actor_type, put.actor_id, put.expect, put.etag)
+            call = self.call(put.actor_type, put.actor_id, deadline)
+            entries.append(Entry(call, call.prepare(put.state, put.etag), put.expect))
+        return put_all(entries, overwrite_corrupt, deadline)
+
+    def delete_many(self, deletes: Iterable[Any], timeout: float | None) -> Rounds[Results[None]]:
+        """Return the steps of ``SQLStorage.delete_many``."""
+        deadline = self._deadline(timeout)
+
+        def item(delete: Delete) -> Item | StorageError:
+            def start(call: Call) -> Steps[None]:
+                self._check_etags(delete.actor_type, delete.actor_id, delete.expect, None)
+                return call.delete(delete.expect)
+
+            return self._item(deadline, delete.actor_type, delete.actor_id, start)
+
+        return each([item(delete) for delete in _items(Delete, deletes)])
+
+    def calls(self, actors: Iterable[Any]) -> list[Call]:
+        """Return a call on each actor."""
+        deadline = self._deadline(None)
+        return [self.call(*pair, deadline) for pair in _items(Actor, actors)]
+
+    def _item(
+        self,
+        deadline: float,
+        actor_type: Any,
+        actor_id: ActorId,
+        start: Callable[[Call], Steps[Any]],
+    ) -> Item | StorageError:
+        """Return one call among many, or what is wrong with it."""
+        try:
+            call = self.call(actor_type, actor_id, deadline)
+            return Item(call.actor, start(call))
+        except StorageError as error:
+            return error
 
     def _check_etags(self, actor_type: Any, actor_id: ActorId, expect: Any, etag: Any) -> None:
         if not isinstance(expect, (UUID, Expect)):
@@ -147,7 +247,7 @@ class Core:
         from theater_sql.migrations.connections import translated
 
         engine = self._engine
-        if isinstance(self._url, (str, URL)) and not self._backend.shared_connection:
+        if isinstance(self._url, (str, URL)) and not self.backend.shared_connection:
             engine = engine_for(self._url, create=True, timeout=self._timeout)
         with translated(engine, Phase.CONNECT):
             engine.connect().close()
@@ -163,65 +263,18 @@ class Core:
         return differences(self._engine, self._actors)
 
 
+def _items(kind: type[N], items: Iterable[Any]) -> list[N]:
+    """Return the items of a call on many actors, refusing what is none before anything is sent."""
+    made = []
+    for position, item in enumerate(items):
+        try:
+            made.append(kind(*item) if isinstance(item, tuple) else kind(item))
+        except TypeError:
+            wanted = ", ".join(kind._fields)
+            raise ConfigurationError(f"item {position} is not a tuple of {wanted}") from None
+    return made
+
+
 def _check_positive(name: str, value: object, kinds: tuple[type, ...] = (int,)) -> None:
     if type(value) not in kinds or not value > 0:  # type: ignore[operator]
         raise ConfigurationError(f"{name}={value!r}: it has to be a number above zero")
-
-
-class HandleSteps(Generic[S]):
-    """The steps of one actor's handle, and the etag it remembers between them."""
-
-    __slots__ = ("_actor", "_core", "_etag", "_lost", "_timeout")
-
-    def __init__(
-        self, core: Core, actor_type: ActorTypeLike[S], actor_id: ActorId, timeout: float | None
-    ) -> None:
-        self._core = core
-        self._actor = (actor_type, actor_id)
-        self._timeout = timeout
-        self._etag: Etag | Expect | None = None
-        self._lost: str | None = None
-
-    def get(self) -> Steps[Found[Any] | NotPresent]:
-        """Read the actor; this makes a handle usable that failed before."""
-        self._lost = None
-        return self._remembering(self._get())
-
-    def put(self, state: S) -> Steps[Etag]:
-        """Write the state where the last seen etag still holds."""
-        return self._remembering(self._put(state))
-
-    def delete(self) -> Steps[None]:
-        """Remove the actor where the last seen etag still holds, or whatever is there."""
-        return self._remembering(self._delete())
-
-    def _get(self) -> Steps[Found[Any] | NotPresent]:
-        found = yield from self._core.get(*self._actor, self._timeout)
-        self._etag = found.etag
-        return found
-
-    def _put(self, state: S) -> Steps[Etag]:
-        expect = self._etag
-        if expect is None:
-            expect = (yield from self._get()).etag
-        put = self._core.put(*self._actor, state, expect, None, False, self._timeout)
-        self._etag = etag = yield from put
-        return etag
-
-    def _delete(self) -> Steps[None]:
-        expect = self._etag if self._etag is not None else OVERWRITE
-        yield from self._core.delete(*self._actor, expect, self._timeout)
-        self._etag = Expect.ABSENT
-
-    def _remembering(self, steps: Steps[T]) -> Steps[T]:
-        """Refuse to go on from an error: what is stored then is not known."""
-        if self._lost is not None:
-            name = self._core._actors.match(self._actor[0]).name
-            raise StorageError(
-                name, self._actor[1], f"this handle failed before ({self._lost}): get() first"
-            )
-        try:
-            return (yield from steps)
-        except BaseException as error:
-            self._lost, self._etag = type(error).__name__, None
-            raise

@@ -81,6 +81,18 @@ class Conflict(StorageError):
     actual: Etag | None
 
 
+class BatchConflict(Conflict):
+    """Some rows of a batch that is all or nothing are not what was expected; none was written.
+
+    The actor, ``kind``, ``expected`` and ``actual`` are those of the first.
+
+    Attributes:
+        conflicts: all of them, in the order of the batch.
+    """
+
+    conflicts: tuple[Conflict, ...]
+
+
 class ConstraintViolation(StorageError):
     """A constraint of your own table refused the row; nothing was written.
 
@@ -126,7 +138,7 @@ class InvalidState(StorageError):
 
 
 class InvalidId(StorageError):
-    """No actor can have this id or this type name; nothing was sent."""
+    """No actor can have this id or this type name, or a batch has it twice; nothing was sent."""
 
 
 class InvalidEtag(StorageError, ValueError):

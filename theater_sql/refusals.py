@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 from theater_sql.backends.base import Fault
 from theater_sql.bindings import Binding
 from theater_sql.codec import CodecError
-from theater_sql.contract import ABSENT, ActorId, Etag, Expect
+from theater_sql.contract import ABSENT, Etag, Expect
 from theater_sql.errors import (
     Conflict,
     ConstraintViolation,
@@ -19,45 +19,50 @@ from theater_sql.errors import (
     Unavailable,
 )
 from theater_sql.lanes import Outcome
+from theater_sql.tables import violated
 
 
 class Refusals:
-    """The errors of a call on one actor."""
+    """The errors of a call: on one actor, or on a whole type, where ``actor_id`` is ``None``."""
 
-    __slots__ = ("_actor_id", "_binding")
+    __slots__ = ("actor_id", "binding")
 
-    _binding: Binding
-    _actor_id: ActorId
+    binding: Binding
+    actor_id: Any
 
-    def _corrupt(self, error: CodecError) -> StorageError:
+    def corrupt(self, error: CodecError) -> StorageError:
         reason = (
             f"the stored row can't be decoded: {error}; its bytes are untouched: mend them, or "
             "put with overwrite_corrupt=True"
         )
-        return self._error(CorruptState, reason, path=error.path)
+        return self.error(CorruptState, reason, path=error.path)
 
-    def _raise_fault(self, outcome: Outcome, etag: Etag | None = None) -> None:
+    def raise_fault(self, outcome: Outcome, etag: Etag | None = None) -> None:
         fault = outcome.fault
         if fault is None:
             return
         rolled_back = fault.error in (ConstraintViolation, InvalidState)
         if fault.error is OutcomeUnknown or (outcome.doubtful and not rolled_back):
-            raise self._unknown(fault.reason, etag) from fault.cause
+            raise self.unknown(fault.reason, etag) from fault.cause
         self._raise_plain(fault)
 
     def _raise_plain(self, fault: Fault) -> NoReturn:
         reason = fault.reason
-        if fault.error is Unavailable:
+        if fault.error is Unavailable and "nothing was written" not in reason:
             reason = f"{reason}; nothing was written: try again"
-        raise self._error(fault.error, reason, **fault.details) from fault.cause
+        details = dict(fault.details)
+        if fault.error is ConstraintViolation:
+            table, told = self.binding.layout.table, (details["constraint"], details["columns"])
+            details["constraint"], details["columns"] = violated(table, *told)
+        raise self.error(fault.error, reason, **details) from fault.cause
 
-    def _unknown(self, reason: str, etag: Etag | None) -> StorageError:
+    def unknown(self, reason: str, etag: Etag | None) -> StorageError:
         reason = f"{reason}; it may have been written or not: get, then decide"
-        return self._error(OutcomeUnknown, reason, etag=etag)
+        return self.error(OutcomeUnknown, reason, etag=etag)
 
-    def _conflict(self, expect: Etag | Expect, actual: Etag | None) -> StorageError:
+    def conflict(self, expect: Etag | Expect, actual: Etag | None) -> StorageError:
         if expect == actual:
-            return self._error(
+            return self.error(
                 NotPermitted,
                 "the row is there as expected, yet the statement may not change it (a trigger or "
                 "row security); nothing was written",
@@ -69,7 +74,7 @@ class Refusals:
         else:
             kind, what = "stale", "another write came first"
         reason = f"{what}; nothing was written: get it, then decide"
-        return self._error(Conflict, reason, kind=kind, expected=expect, actual=actual)
+        return self.error(Conflict, reason, kind=kind, expected=expect, actual=actual)
 
-    def _error(self, error: type[StorageError], reason: str, /, **details: Any) -> StorageError:
-        return error(self._binding.name, self._actor_id, reason, **details)
+    def error(self, error: type[StorageError], reason: str, /, **details: Any) -> StorageError:
+        return error(self.binding.name, self.actor_id, reason, **details)

@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 import threading
-from typing import Any, Generic, Self, TypeVar, Unpack, overload
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, Generic, Self, Unpack, overload
 
-from sqlalchemy.engine import URL, Engine
+from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.orm import Session
 
-from theater_sql.calls import Steps
 from theater_sql.contract import (
     OVERWRITE,
     ActorId,
+    ActorType,
     ActorTypeLike,
+    DeleteLike,
     Etag,
     Expect,
     Found,
     NotPresent,
+    PutLike,
+    Results,
     S,
     Storage,
     TypedActor,
     UntypedActor,
 )
-from theater_sql.core import Core, HandleSteps, Options
+from theater_sql.core import Core, Options
+from theater_sql.handles import HandleSteps
 from theater_sql.lanes import Lanes
 from theater_sql.registry import ActorRegistry
-
-T = TypeVar("T")
+from theater_sql.transactions import Transaction
+from theater_sql.waiting import drive, drive_many
 
 
 class Handle(Generic[S]):
@@ -154,6 +161,81 @@ class SQLStorage(Storage):
         """Return one actor's handle."""
         return Handle(self._core.lanes, HandleSteps(self._core, actor_type, actor_id, timeout))
 
+    @overload
+    def get_many(
+        self, actors: Iterable[tuple[ActorType[S], ActorId]], *, timeout: float | None = None
+    ) -> Results[Found[S] | NotPresent]: ...
+
+    @overload
+    def get_many(
+        self, actors: Iterable[tuple[ActorTypeLike[Any], ActorId]], *, timeout: float | None = None
+    ) -> Results[Found[Any] | NotPresent]: ...
+
+    def get_many(
+        self, actors: Iterable[tuple[ActorTypeLike[Any], ActorId]], *, timeout: float | None = None
+    ) -> Results[Found[Any] | NotPresent]:
+        """Return what ``get`` would for each actor, or the error that it would raise."""
+        return drive_many(self._core.lanes, self._core.get_many(actors, timeout))
+
+    def put_many(
+        self,
+        puts: Iterable[PutLike],
+        *,
+        atomic: bool = False,
+        overwrite_corrupt: bool = False,
+        timeout: float | None = None,
+    ) -> Results[Etag]:
+        """Store many states; return for each its new etag, or the error that ``put`` would raise.
+
+        Several states of one actor are stored one after the other. With ``atomic``, it is all or
+        nothing: what goes wrong with one is raised, and nothing was written.
+
+        Raises:
+            BatchConflict: (atomic) it names all that are not as expected.
+            StorageError: (atomic) any other; only ``OutcomeUnknown`` leaves open whether all
+                was written, or nothing.
+        """
+        make = self._core.put_all if atomic else self._core.put_many
+        return drive_many(self._core.lanes, make(puts, overwrite_corrupt, timeout))
+
+    def delete_many(
+        self, deletes: Iterable[DeleteLike], *, timeout: float | None = None
+    ) -> Results[None]:
+        """Remove many actors; return ``None`` for each, or what ``delete`` would raise."""
+        return drive_many(self._core.lanes, self._core.delete_many(deletes, timeout))
+
+    def list_ids(
+        self,
+        actor_type: ActorTypeLike[Any],
+        *,
+        after: ActorId | None = None,
+        limit: int = 1000,
+        timeout: float | None = None,
+    ) -> list[ActorId]:
+        """Return the next ids of a type, in the order of their keys.
+
+        ``after`` is the last id of the list before: whoever goes on so until a list is short has
+        seen each actor once that was there all along.
+        """
+        steps = self._core.list_ids(actor_type, after, limit, timeout)
+        return drive(self._core.lanes, steps)
+
+    def count(self, actor_type: ActorTypeLike[Any], *, timeout: float | None = None) -> int:
+        """Return how many actors of a type there are."""
+        return drive(self._core.lanes, self._core.count(actor_type, timeout))
+
+    @contextmanager
+    def in_transaction(self, connection: Connection | Session) -> Iterator[Transaction]:
+        """Yield the storage inside your own transaction: what it writes, your commit commits.
+
+        On SQLite enter it before the transaction's first read.
+
+        Raises:
+            ConfigurationError: the connection is not one of this storage's kind of database.
+            Unavailable: (SQLite) somebody else writes.
+        """
+        yield Transaction(self._core, connection)
+
     def create_all(self) -> None:
         """Create the tables that are missing: for tests, demos and first steps."""
         self._core.create_all()
@@ -171,16 +253,3 @@ class SQLStorage(Storage):
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
-
-
-def drive(lanes: Lanes, steps: Steps[T]) -> T:
-    """Run the steps of a call, blocking for each operation's outcome."""
-    try:
-        operation = next(steps)
-        while True:
-            operation = steps.send(lanes.run(operation))
-    except StopIteration as done:
-        result: T = done.value
-        return result
-    finally:
-        steps.close()

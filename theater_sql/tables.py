@@ -70,6 +70,7 @@ class Fill(NamedTuple):
 class Layout:
     """Which columns of a table are the key, which hold the state, and what fills the others.
 
+    Of the key, ``scope`` tells the type where the table holds several, and ``ids`` the actor.
     ``on_create`` and ``on_update`` are the model's own defaults, which would run once per
     statement if SQLAlchemy ran them, instead of once per row. Two layouts are the same only
     if they are the same object.
@@ -80,6 +81,11 @@ class Layout:
     state: tuple[sa.Column[Any], ...]
     on_create: tuple[Fill, ...] = ()
     on_update: tuple[Fill, ...] = ()
+    scope: tuple[sa.Column[Any], ...] = ()
+
+    @property
+    def ids(self) -> tuple[sa.Column[Any], ...]:
+        return self.keys[len(self.scope) :]
 
 
 def generic_layout(metadata: sa.MetaData, jsonb: bool) -> Layout:
@@ -98,7 +104,8 @@ def generic_layout(metadata: sa.MetaData, jsonb: bool) -> Layout:
             *bookkeeping(),
             **_FILL,
         )
-    return Layout(table, (table.c.actor_type, table.c.actor_id), (table.c.state,))
+    keys = (table.c.actor_type, table.c.actor_id)
+    return Layout(table, keys, (table.c.state,), scope=keys[:1])
 
 
 def route_table(metadata: sa.MetaData) -> sa.Table:
@@ -201,6 +208,24 @@ def model_layout(table: sa.Table, state: Sequence[sa.Column[Any]], name: str) ->
         _fills(others, lambda column: column.default),
         _fills(others, lambda column: column.onupdate),
     )
+
+
+def violated(
+    table: sa.Table, name: str | None, columns: tuple[str, ...]
+) -> tuple[str | None, tuple[str, ...]]:
+    """Complete what a database tells of a violated constraint: some its name, some its columns."""
+    for kind, suffix in ((sa.UniqueConstraint, "key"), (sa.ForeignKeyConstraint, "fkey")):
+        for one in (c for c in table.constraints if isinstance(c, kind)):
+            of = tuple(column.name for column in one.columns)
+            if name is not None and name in (one.name, f"{table.name}_{'_'.join(of)}_{suffix}"):
+                return name, of
+            if name is None and suffix == "key" and set(of) == set(columns):
+                return one.name if isinstance(one.name, str) else None, columns
+    for index in (index for index in table.indexes if index.unique):
+        of = tuple(column.name for column in index.columns)
+        if index.name == name or (name is None and set(of) == set(columns)):
+            return index.name, of
+    return name, columns
 
 
 def _fills(columns: Sequence[sa.Column[Any]], default: Callable[[Any], Any]) -> tuple[Fill, ...]:

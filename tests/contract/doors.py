@@ -41,6 +41,11 @@ class Door(Protocol):
     def put(self, actor_type: Any, actor_id: Any, state: Any, **options: Any) -> Any: ...
     def delete(self, actor_type: Any, actor_id: Any, **options: Any) -> None: ...
     def handle(self, actor_type: Any, actor_id: Any) -> AnyHandle: ...
+    def get_many(self, actors: Any, **options: Any) -> Any: ...
+    def put_many(self, puts: Any, **options: Any) -> Any: ...
+    def delete_many(self, deletes: Any, **options: Any) -> Any: ...
+    def list_ids(self, actor_type: Any, **options: Any) -> list[Any]: ...
+    def count(self, actor_type: Any) -> int: ...
     def create_all(self) -> None: ...
     def close(self) -> None: ...
 
@@ -60,6 +65,11 @@ class SyncDoor:
         self.put: Callable[..., Any] = self.raw.put
         self.delete: Callable[..., None] = self.raw.delete
         self.handle: Callable[..., AnyHandle] = self.raw.handle
+        self.get_many: Callable[..., Any] = self.raw.get_many
+        self.put_many: Callable[..., Any] = self.raw.put_many
+        self.delete_many: Callable[..., Any] = self.raw.delete_many
+        self.list_ids: Callable[..., list[Any]] = self.raw.list_ids
+        self.count: Callable[..., int] = self.raw.count
         self.create_all = self.raw.create_all
 
     def close(self) -> None:
@@ -112,6 +122,22 @@ class AsyncDoor:
 
     def handle(self, actor_type: Any, actor_id: Any) -> AnyHandle:
         return _Blocking(self._run, self.raw.handle(actor_type, actor_id))
+
+    def get_many(self, actors: Any, **options: Any) -> Any:
+        return self._run(self.raw.get_many(actors, **options))
+
+    def put_many(self, puts: Any, **options: Any) -> Any:
+        return self._run(self.raw.put_many(puts, **options))
+
+    def delete_many(self, deletes: Any, **options: Any) -> Any:
+        return self._run(self.raw.delete_many(deletes, **options))
+
+    def list_ids(self, actor_type: Any, **options: Any) -> list[Any]:
+        found: list[Any] = self._run(self.raw.list_ids(actor_type, **options))
+        return found
+
+    def count(self, actor_type: Any) -> int:
+        return int(self._run(self.raw.count(actor_type)))
 
     def create_all(self) -> None:
         self._run(self.raw.create_all())

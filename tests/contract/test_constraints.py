@@ -34,8 +34,10 @@ class UserRow(ActorRow, Base):
     __table_args__ = (
         sa.UniqueConstraint("email", name="user_email_unique"),
         sa.CheckConstraint("age >= 0", name="user_age_positive"),
+        sa.Index("user_nick_once", "nick", unique=True),
     )
     actor_id: Mapped[str] = mapped_column(primary_key=True)
+    nick: Mapped[str | None]
     email: Mapped[str | None]
     age: Mapped[int] = mapped_column(default=0)
     team: Mapped[str | None] = mapped_column(
@@ -54,9 +56,10 @@ ACTORS.register("User", model=UserRow)
 
 VIOLATIONS: dict[str, tuple[Callable[[], UserRow], str, str | None]] = {
     "unique": (lambda: UserRow(email="taken"), "user_email_unique", "email"),
+    "unique index": (lambda: UserRow(nick="taken"), "user_nick_once", "nick"),
     "check": (lambda: UserRow(age=-1), "user_age_positive", None),
-    "foreign key": (lambda: UserRow(team="none"), "user_team_exists", None),
-    "deferred foreign key": (lambda: UserRow(squad="none"), "user_squad_exists", None),
+    "foreign key": (lambda: UserRow(team="none"), "user_team_exists", "team"),
+    "deferred foreign key": (lambda: UserRow(squad="none"), "user_squad_exists", "squad"),
 }
 
 
@@ -65,7 +68,7 @@ def door(make_door: MakeDoor, url: str) -> Iterator[Door]:
     with make_door(url, ACTORS) as door:
         door.create_all()
         door.put("Team", "red", TeamRow())
-        door.put("User", "first", UserRow(email="taken"))
+        door.put("User", "first", UserRow(email="taken", nick="taken"))
         yield door
 
 
@@ -83,8 +86,8 @@ def test_violation_is_not_a_conflict_and_the_storage_stays_usable(
         assert "taken" not in str(caught.value) and caught.value.__cause__ is None
         if url.startswith("postgresql"):
             assert caught.value.constraint == constraint
-        elif column:
-            assert caught.value.columns == (column,)
+        if column and (url.startswith("postgresql") or "foreign" not in which):
+            assert (caught.value.constraint, caught.value.columns) == (constraint, (column,))
     assert door.get("User", "third") is NOT_PRESENT
     assert (door.get("User", "second").etag, door.get("User", "second").version) == (etag, 1)
     door.put("User", "third", UserRow(email="other", team="red", squad="red"))

@@ -21,7 +21,7 @@ def setting(make_door: MakeDoor, url: str, **options: Any) -> Any:
     with make_door(url, ActorRegistry(), **options) as door:
         door.create_all()
         door.put("anything", "a", 1)
-        session = door.raw._core._backend.connect(0.1)
+        session = door.raw._core.backend.connect(0.1)
         try:
             return session.query(SHOW[make_url(url).get_backend_name()], [])[0][0]
         finally:

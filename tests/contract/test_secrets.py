@@ -16,7 +16,7 @@ from sqlalchemy.pool import NullPool
 from sqlalchemy.types import TypeDecorator
 
 from tests.contract.doors import MakeDoor
-from theater_sql import GENERIC, ActorRegistry, ActorRow, StorageError
+from theater_sql import GENERIC, ActorRegistry, ActorRow, SQLStorage, StorageError
 
 SECRET = "4711-secret"
 
@@ -131,6 +131,32 @@ def test_refused_state_is_not_shown(
             door.put(actor_type, actor_id, make())
         assert "nothing was written" in str(caught.value)
         check_clean(caught.value, caplog.text)
+
+
+@pytest.mark.parametrize("which", STATES)
+def test_refused_state_is_not_shown_by_many_or_in_a_transaction(
+    shared_url: str,
+    engine: sa.Engine,
+    caplog: pytest.LogCaptureFixture,
+    which: str,
+    actor_id: str,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    actor_type, make = STATES[which]
+    with SQLStorage(shared_url, ACTORS) as storage:
+        if which == "unique constraint":
+            storage.put("Picky", "first", PickyRow(plain=SECRET))
+        batch = [("nobody.Knows", actor_id, 1), (actor_type, actor_id, make())]
+        [error] = storage.put_many(batch).errors
+        check_clean(error, caplog.text)
+        with pytest.raises(StorageError) as caught:
+            storage.put_many(batch, atomic=True)
+        check_clean(caught.value, caplog.text)
+        with engine.connect() as connection, storage.in_transaction(connection) as tx:
+            for call in (tx.put_many, lambda items: tx.put(*items[1])):
+                with pytest.raises(StorageError) as caught:
+                    call(batch)
+                check_clean(caught.value, caplog.text)
 
 
 CORRUPT = {

@@ -25,7 +25,7 @@ from tests.faults.stress import hammer
 from tests.faults.support import Figure, eventually, scalar
 from theater_sql import AsyncSQLStorage, SQLStorage
 from theater_sql.backends.base import Statement
-from theater_sql.backends.sqlite import SQLiteSession
+from theater_sql.backends.sqlite_sessions import SQLiteSession
 from theater_sql.core import Core
 
 Rows = Sequence[tuple[Any, ...]]

@@ -16,6 +16,30 @@ WHERE seat.actor_id_1 = %b::UUID AND seat.actor_id_2 = %b::BIGINT AND seat.actor
 SELECT batch.n, seat.etag
 FROM unnest(%b::UUID[], %b::BIGINT[], %b::BYTEA[]) WITH ORDINALITY AS batch(c0, c1, c2, n) JOIN seat ON seat.actor_id_1 = batch.c0 AND seat.actor_id_2 = batch.c1 AND seat.actor_id_3 = batch.c2;
 
+-- lock, one row
+SELECT seat.etag
+FROM seat
+WHERE seat.actor_id_1 = %b::UUID AND seat.actor_id_2 = %b::BIGINT AND seat.actor_id_3 = %b ORDER BY seat.actor_id_1, seat.actor_id_2, seat.actor_id_3 FOR NO KEY UPDATE OF seat;
+
+-- lock, a batch
+SELECT batch.n, seat.etag
+FROM unnest(%b::UUID[], %b::BIGINT[], %b::BYTEA[]) WITH ORDINALITY AS batch(c0, c1, c2, n) JOIN seat ON seat.actor_id_1 = batch.c0 AND seat.actor_id_2 = batch.c1 AND seat.actor_id_3 = batch.c2 ORDER BY seat.actor_id_1, seat.actor_id_2, seat.actor_id_3 FOR NO KEY UPDATE OF seat;
+
+-- list, one row
+SELECT seat.actor_id_1, seat.actor_id_2, seat.actor_id_3
+FROM seat ORDER BY seat.actor_id_1, seat.actor_id_2, seat.actor_id_3
+ LIMIT %b::BIGINT;
+
+-- list_after, one row
+SELECT seat.actor_id_1, seat.actor_id_2, seat.actor_id_3
+FROM seat
+WHERE (seat.actor_id_1, seat.actor_id_2, seat.actor_id_3) > (%b::UUID, %b::BIGINT, %b) ORDER BY seat.actor_id_1, seat.actor_id_2, seat.actor_id_3
+ LIMIT %b::BIGINT;
+
+-- count, one row
+SELECT count(*) AS count_1
+FROM seat;
+
 -- create, one row
 INSERT INTO seat (actor_id_1, actor_id_2, actor_id_3, taken, version, etag, created_at, updated_at, schema_version) VALUES (%b::UUID, %b::BIGINT, %b, %b, 1, %b::UUID, now(), now(), %b::INTEGER) ON CONFLICT (actor_id_1, actor_id_2, actor_id_3) DO NOTHING RETURNING seat.etag;
 

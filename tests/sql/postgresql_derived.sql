@@ -16,6 +16,30 @@ WHERE cart.actor_id = %b::VARCHAR;
 SELECT batch.n, cart.etag
 FROM unnest(%b::TEXT[]) WITH ORDINALITY AS batch(c0, n) JOIN cart ON cart.actor_id = batch.c0;
 
+-- lock, one row
+SELECT cart.etag
+FROM cart
+WHERE cart.actor_id = %b::VARCHAR ORDER BY cart.actor_id FOR NO KEY UPDATE OF cart;
+
+-- lock, a batch
+SELECT batch.n, cart.etag
+FROM unnest(%b::TEXT[]) WITH ORDINALITY AS batch(c0, n) JOIN cart ON cart.actor_id = batch.c0 ORDER BY cart.actor_id FOR NO KEY UPDATE OF cart;
+
+-- list, one row
+SELECT cart.actor_id
+FROM cart ORDER BY cart.actor_id
+ LIMIT %b::BIGINT;
+
+-- list_after, one row
+SELECT cart.actor_id
+FROM cart
+WHERE cart.actor_id > %b::VARCHAR ORDER BY cart.actor_id
+ LIMIT %b::BIGINT;
+
+-- count, one row
+SELECT count(*) AS count_1
+FROM cart;
+
 -- create, one row
 INSERT INTO cart (actor_id, customer, items, total, opened, version, etag, created_at, updated_at, schema_version) VALUES (%b::VARCHAR, %b::VARCHAR, CAST(%b::VARCHAR AS JSON), %b, %b::TIMESTAMP WITH TIME ZONE, 1, %b::UUID, now(), now(), %b::INTEGER) ON CONFLICT (actor_id) DO NOTHING RETURNING cart.etag;
 

@@ -16,6 +16,32 @@ WHERE theater_actor.actor_type = %b::VARCHAR AND theater_actor.actor_id = %b::VA
 SELECT batch.n, theater_actor.etag
 FROM unnest(%b::TEXT[], %b::TEXT[]) WITH ORDINALITY AS batch(c0, c1, n) JOIN theater_actor ON theater_actor.actor_type = batch.c0 AND theater_actor.actor_id = batch.c1;
 
+-- lock, one row
+SELECT theater_actor.etag
+FROM theater_actor
+WHERE theater_actor.actor_type = %b::VARCHAR AND theater_actor.actor_id = %b::VARCHAR ORDER BY theater_actor.actor_type, theater_actor.actor_id FOR NO KEY UPDATE OF theater_actor;
+
+-- lock, a batch
+SELECT batch.n, theater_actor.etag
+FROM unnest(%b::TEXT[], %b::TEXT[]) WITH ORDINALITY AS batch(c0, c1, n) JOIN theater_actor ON theater_actor.actor_type = batch.c0 AND theater_actor.actor_id = batch.c1 ORDER BY theater_actor.actor_type, theater_actor.actor_id FOR NO KEY UPDATE OF theater_actor;
+
+-- list, one row
+SELECT theater_actor.actor_id
+FROM theater_actor
+WHERE theater_actor.actor_type = %b::VARCHAR ORDER BY theater_actor.actor_id
+ LIMIT %b::BIGINT;
+
+-- list_after, one row
+SELECT theater_actor.actor_id
+FROM theater_actor
+WHERE theater_actor.actor_type = %b::VARCHAR AND theater_actor.actor_id > %b::VARCHAR ORDER BY theater_actor.actor_id
+ LIMIT %b::BIGINT;
+
+-- count, one row
+SELECT count(*) AS count_1
+FROM theater_actor
+WHERE theater_actor.actor_type = %b::VARCHAR;
+
 -- create, one row
 INSERT INTO theater_actor (actor_type, actor_id, state, version, etag, created_at, updated_at, schema_version) VALUES (%b::VARCHAR, %b::VARCHAR, CAST(%b::VARCHAR AS JSON), 1, %b::UUID, now(), now(), %b::INTEGER) ON CONFLICT (actor_type, actor_id) DO NOTHING RETURNING theater_actor.etag;
 

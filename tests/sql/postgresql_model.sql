@@ -16,6 +16,30 @@ WHERE counter.actor_id = %b::VARCHAR;
 SELECT batch.n, counter.etag
 FROM unnest(%b::TEXT[]) WITH ORDINALITY AS batch(c0, n) JOIN counter ON counter.actor_id = batch.c0;
 
+-- lock, one row
+SELECT counter.etag
+FROM counter
+WHERE counter.actor_id = %b::VARCHAR ORDER BY counter.actor_id FOR NO KEY UPDATE OF counter;
+
+-- lock, a batch
+SELECT batch.n, counter.etag
+FROM unnest(%b::TEXT[]) WITH ORDINALITY AS batch(c0, n) JOIN counter ON counter.actor_id = batch.c0 ORDER BY counter.actor_id FOR NO KEY UPDATE OF counter;
+
+-- list, one row
+SELECT counter.actor_id
+FROM counter ORDER BY counter.actor_id
+ LIMIT %b::BIGINT;
+
+-- list_after, one row
+SELECT counter.actor_id
+FROM counter
+WHERE counter.actor_id > %b::VARCHAR ORDER BY counter.actor_id
+ LIMIT %b::BIGINT;
+
+-- count, one row
+SELECT count(*) AS count_1
+FROM counter;
+
 -- create, one row
 INSERT INTO counter (actor_id, count, source, version, etag, created_at, updated_at, schema_version) VALUES (%b::VARCHAR, %b::BIGINT, %b::VARCHAR, 1, %b::UUID, now(), now(), %b::INTEGER) ON CONFLICT (actor_id) DO NOTHING RETURNING counter.etag;
 

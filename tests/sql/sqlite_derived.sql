@@ -8,6 +8,26 @@ SELECT cart.etag
 FROM cart
 WHERE cart.actor_id = ?;
 
+-- lock, one row
+SELECT cart.etag
+FROM cart
+WHERE cart.actor_id = ? ORDER BY cart.actor_id;
+
+-- list, one row
+SELECT cart.actor_id
+FROM cart ORDER BY cart.actor_id
+ LIMIT ? OFFSET ?;
+
+-- list_after, one row
+SELECT cart.actor_id
+FROM cart
+WHERE cart.actor_id > ? ORDER BY cart.actor_id
+ LIMIT ? OFFSET ?;
+
+-- count, one row
+SELECT count(*) AS count_1
+FROM cart;
+
 -- create, one row
 INSERT INTO cart (actor_id, customer, items, total, opened, version, etag, created_at, updated_at, schema_version) VALUES (?, ?, ?, ?, ?, 1, ?, strftime('%Y-%m-%dT%H:%M:%f000+00:00', 'now'), strftime('%Y-%m-%dT%H:%M:%f000+00:00', 'now'), ?) ON CONFLICT (actor_id) DO NOTHING RETURNING etag;
 

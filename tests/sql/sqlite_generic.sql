@@ -8,6 +8,28 @@ SELECT theater_actor.etag
 FROM theater_actor
 WHERE theater_actor.actor_type = ? AND theater_actor.actor_id = ?;
 
+-- lock, one row
+SELECT theater_actor.etag
+FROM theater_actor
+WHERE theater_actor.actor_type = ? AND theater_actor.actor_id = ? ORDER BY theater_actor.actor_type, theater_actor.actor_id;
+
+-- list, one row
+SELECT theater_actor.actor_id
+FROM theater_actor
+WHERE theater_actor.actor_type = ? ORDER BY theater_actor.actor_id
+ LIMIT ? OFFSET ?;
+
+-- list_after, one row
+SELECT theater_actor.actor_id
+FROM theater_actor
+WHERE theater_actor.actor_type = ? AND theater_actor.actor_id > ? ORDER BY theater_actor.actor_id
+ LIMIT ? OFFSET ?;
+
+-- count, one row
+SELECT count(*) AS count_1
+FROM theater_actor
+WHERE theater_actor.actor_type = ?;
+
 -- create, one row
 INSERT INTO theater_actor (actor_type, actor_id, state, version, etag, created_at, updated_at, schema_version) VALUES (?, ?, ?, 1, ?, strftime('%Y-%m-%dT%H:%M:%f000+00:00', 'now'), strftime('%Y-%m-%dT%H:%M:%f000+00:00', 'now'), ?) ON CONFLICT (actor_type, actor_id) DO NOTHING RETURNING etag;
 

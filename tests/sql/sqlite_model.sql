@@ -8,6 +8,26 @@ SELECT counter.etag
 FROM counter
 WHERE counter.actor_id = ?;
 
+-- lock, one row
+SELECT counter.etag
+FROM counter
+WHERE counter.actor_id = ? ORDER BY counter.actor_id;
+
+-- list, one row
+SELECT counter.actor_id
+FROM counter ORDER BY counter.actor_id
+ LIMIT ? OFFSET ?;
+
+-- list_after, one row
+SELECT counter.actor_id
+FROM counter
+WHERE counter.actor_id > ? ORDER BY counter.actor_id
+ LIMIT ? OFFSET ?;
+
+-- count, one row
+SELECT count(*) AS count_1
+FROM counter;
+
 -- create, one row
 INSERT INTO counter (actor_id, count, source, version, etag, created_at, updated_at, schema_version) VALUES (?, ?, ?, 1, ?, strftime('%Y-%m-%dT%H:%M:%f000+00:00', 'now'), strftime('%Y-%m-%dT%H:%M:%f000+00:00', 'now'), ?) ON CONFLICT (actor_id) DO NOTHING RETURNING etag;
 

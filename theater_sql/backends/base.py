@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect, Engine
@@ -47,7 +47,8 @@ class Statement:
     is for one, and tells no more than how many it changed. ``constants`` stand behind the
     parameters: what SQL of the user's brings along. A write gives back the etag of each row it
     changed, which stands at ``token`` among the parameters; a read gives the rows, behind
-    their ordinals in a batch.
+    their ordinals in a batch. ``many`` marks a read that gives any number of rows for one of
+    parameters.
     """
 
     layout: Layout
@@ -59,6 +60,48 @@ class Statement:
     batch_order: Sequence[int] = ()
     constants: tuple[Any, ...] = ()
     text: bool = False
+    many: bool = False
+
+
+class Part(NamedTuple):
+    """One statement and the rows it is to write, sorted by key."""
+
+    statement: Statement
+    rows: Sequence[tuple[Any, ...]]
+
+
+class Atomic:
+    """Writes that are committed together or not at all; to a lane, a statement of its own.
+
+    Its answer tells of each row whether it matched. Unless all did, all is rolled back.
+    ``reached`` is the part that was under way last: where a fault came up.
+    """
+
+    __slots__ = ("parts", "reached")
+    writes: Final = True
+    layout: Final = None
+    many: Final = False
+
+    def __init__(self, parts: Sequence[Part]) -> None:
+        self.parts = parts
+        self.reached = 0
+
+    def run(
+        self, execute: Callable[[Statement, Sequence[tuple[Any, ...]]], list[Any]]
+    ) -> list[bool]:
+        """Execute the parts in order, inside a transaction of the caller's."""
+        answers: list[bool] = []
+        for position, part in enumerate(self.parts):
+            self.reached = position
+            for answer in execute(part.statement, part.rows):
+                if isinstance(answer, Exception):
+                    raise answer
+                answers.append(answer)
+        return answers
+
+
+AnyStatement: TypeAlias = Statement | Atomic
+"""What an operation asks of a session."""
 
 
 class Phase(enum.Enum):
@@ -103,7 +146,8 @@ class Fault(NamedTuple):
 
 Answer = Any
 """What a row of a batch came to: for a write whether it matched, for a read the row or
-``None``, for both the driver's error where it was this row's alone."""
+``None`` (all its rows, where it is for many), for both the driver's error where it was this
+row's alone."""
 
 
 class Session(Protocol):
@@ -118,7 +162,7 @@ class Session(Protocol):
     def waiting(self) -> bool:
         """Whether it may wait for a turn to write, with nothing sent yet; briefly, if at all."""
 
-    def run(self, statement: Statement, rows: Sequence[tuple[Any, ...]]) -> list[Answer]:
+    def run(self, statement: AnyStatement, rows: Sequence[tuple[Any, ...]]) -> list[Answer]:
         """Execute one batch and return an answer for each row; raise what the driver raises."""
 
     def set_lock_timeout(self, seconds: float) -> None:
@@ -134,6 +178,13 @@ class Session(Protocol):
         """Give the connection up, whatever state it is in."""
 
 
+class Borrowed(Protocol):
+    """A connection that is the caller's: nothing of it is changed, and it is never closed."""
+
+    def run(self, statement: AnyStatement, rows: Sequence[tuple[Any, ...]]) -> list[Answer]:
+        """See ``Session.run``; the caller's transaction is around it."""
+
+
 class Backend(Protocol):
     """What differs between database products, for one engine."""
 
@@ -144,9 +195,19 @@ class Backend(Protocol):
     """Whether a batch is one statement with arrays, rather than a statement for each row."""
     shared_connection: bool
     """Whether there is one connection for everything: a database in memory."""
+    drivers: tuple[str, ...]
+    """The drivers of connections that can be borrowed, as SQLAlchemy calls them."""
+    file: str | None
+    """What only one transaction at a time can write to; ``None`` where rows are locked."""
 
     def connect(self, lock_timeout: float) -> Session:
         """Open a session; raises what the driver raises."""
+
+    def borrow(self, connection: sa.Connection) -> Borrowed:
+        """Return what runs statements on a connection of the caller's, in his transaction.
+
+        Raises what the driver raises.
+        """
 
     def insert(self, table: sa.Table) -> Insert:
         """Return the dialect's own INSERT, which knows ON CONFLICT."""
@@ -159,6 +220,9 @@ class Backend(Protocol):
 
     def classify(self, error: BaseException, phase: Phase) -> Fault:
         """Return what an error means. Every error means something."""
+
+    def aborts(self, error: BaseException) -> bool:
+        """Tell whether an error is the end of the transaction that it came up in."""
 
 
 def raw_connection(pool: Pool) -> Any:

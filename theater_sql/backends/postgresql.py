@@ -15,9 +15,18 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Engine
 
-from theater_sql.backends.base import Answer, Statement, Wire, compile_options, raw_connection
-from theater_sql.backends.postgresql_faults import classify
+from theater_sql.backends.base import (
+    Answer,
+    AnyStatement,
+    Atomic,
+    Statement,
+    Wire,
+    compile_options,
+    raw_connection,
+)
+from theater_sql.backends.postgresql_faults import aborts, classify
 from theater_sql.backends.postgresql_wires import Wires
+from theater_sql.errors import ConfigurationError
 
 _SETTINGS: Final = {
     # A batch then runs as a nested loop in the order of its arrays, which are sorted by key:
@@ -47,6 +56,8 @@ class PostgreSQL:
     now: sa.ColumnElement[Any] = sa.func.now()
     batches = True
     shared_connection = False
+    drivers = ("psycopg", "psycopg_async")
+    file = None
 
     def __init__(self, engine: Engine, timeout: float, relaxed: bool) -> None:
         self.dialect = engine.dialect
@@ -73,6 +84,13 @@ class PostgreSQL:
             if watch is not None:
                 watch.cancel()
 
+    def borrow(self, connection: sa.Connection) -> BorrowedConnection:
+        """Return what runs statements on a connection of the caller's."""
+        raw: Any = connection.connection.driver_connection
+        if raw.autocommit:
+            raise ConfigurationError("a connection in autocommit has no transaction to write in")
+        return BorrowedConnection(connection)
+
     def _watch(self, connection: Any, record: object) -> None:
         """Bound what is asked of a new connection before any lane can see it."""
         self._opening.watch = watch = threading.Timer(self._timeout, _shut_down, [connection])
@@ -94,6 +112,7 @@ class PostgreSQL:
         return self._wires(column)
 
     classify = staticmethod(classify)
+    aborts = staticmethod(aborts)
 
 
 def _milliseconds(seconds: float) -> str:
@@ -123,25 +142,24 @@ class PostgreSQLSession:
             [value for pair in settings.items() for value in pair],
         )
 
-    def run(self, statement: Statement, rows: Sequence[tuple[Any, ...]]) -> list[Answer]:
+    def run(self, statement: AnyStatement, rows: Sequence[tuple[Any, ...]]) -> list[Answer]:
         """Execute one batch in one statement, or row by row where the layout needs it."""
-        cursor = self._text if statement.text else self._binary
-        if len(rows) == 1:
-            return [_single(cursor, statement, rows[0])]
-        if statement.batch is None:
-            return [_attempt(cursor, statement, row) for row in rows]
-        arrays = [*(list(values) for values in zip(*rows, strict=True)), *statement.constants]
-        cursor.execute(statement.batch, [arrays[i] for i in statement.batch_order], prepare=True)
-        found = cursor.fetchall()
-        if statement.token is not None:
-            changed = {row[0] for row in found}
-            if len(changed) == len(rows):
-                return [True] * len(rows)
-            return [row[statement.token] in changed for row in rows]
-        answers: list[Answer] = [None] * len(rows)
-        for row in found:
-            answers[row[0] - 1] = row[1:]
-        return answers
+        if isinstance(statement, Atomic):
+            return [self._run_atomic(statement)]
+        return _run(self._text if statement.text else self._binary, statement, rows)
+
+    def _run_atomic(self, atomic: Atomic) -> list[bool]:
+        self._text.execute("BEGIN")
+        is_done = False
+        try:
+            answers = atomic.run(self.run)
+            is_done = all(answers)
+            self._text.execute("COMMIT" if is_done else "ROLLBACK")
+            return answers
+        except BaseException:
+            if not (is_done or self._connection.closed):
+                self._text.execute("ROLLBACK")
+            raise
 
     def set_lock_timeout(self, seconds: float) -> None:
         """Bound how long a statement waits for a row lock."""
@@ -160,16 +178,69 @@ class PostgreSQLSession:
         self._connection.close()
 
 
+class BorrowedConnection:
+    """A connection of the caller's, through SQLAlchemy: it may be one of asyncio's."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._cursor = _BorrowedCursor(connection)
+
+    def run(self, statement: AnyStatement, rows: Sequence[tuple[Any, ...]]) -> list[Answer]:
+        """Execute one batch. Which rows it locks first is the plan's choice: lock them before."""
+        if isinstance(statement, Atomic):
+            return [statement.run(self.run)]
+        return _run(self._cursor, statement, rows)
+
+
+class _BorrowedCursor:
+    """What of a psycopg cursor is used here."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self.connection = connection
+        self._result: Any = None
+
+    def execute(self, sql: str, parameters: Sequence[Any], *, prepare: bool) -> None:
+        del prepare  # that is the caller's to say
+        self._result = self.connection.exec_driver_sql(sql, tuple(parameters))
+
+    def fetchone(self) -> Any:
+        found = self._result.fetchone()
+        return None if found is None else tuple(found)
+
+    def fetchall(self) -> list[Any]:
+        return [tuple(row) for row in self._result.fetchall()]
+
+
 def _shut_down(connection: Any) -> None:
     # A connection that is gone already was the aim.
     with suppress(Exception), socket.socket(fileno=os.dup(connection.fileno())) as link:
         link.shutdown(socket.SHUT_RDWR)
 
 
+def _run(cursor: Any, statement: Statement, rows: Sequence[tuple[Any, ...]]) -> list[Answer]:
+    if len(rows) == 1:
+        return [_single(cursor, statement, rows[0])]
+    if statement.batch is None:
+        return [_attempt(cursor, statement, row) for row in rows]
+    arrays = [*(list(values) for values in zip(*rows, strict=True)), *statement.constants]
+    cursor.execute(statement.batch, [arrays[i] for i in statement.batch_order], prepare=True)
+    found = cursor.fetchall()
+    if statement.token is not None:
+        changed = {row[0] for row in found}
+        if len(changed) == len(rows):
+            return [True] * len(rows)
+        return [row[statement.token] in changed for row in rows]
+    answers: list[Answer] = [None] * len(rows)
+    for row in found:
+        answers[row[0] - 1] = row[1:]
+    return answers
+
+
 def _single(cursor: Any, statement: Statement, row: tuple[Any, ...]) -> Answer:
     order, row = statement.order, row + statement.constants
-    parameters = itemgetter(*order)(row) if len(order) > 1 else (row[order[0]],)
+    parameters = itemgetter(*order)(row) if len(order) > 1 else [row[i] for i in order]
     cursor.execute(statement.single, parameters, prepare=True)
+    if statement.many:
+        return cursor.fetchall()
     found = cursor.fetchone()
     return found is not None if statement.token is not None else found
 

@@ -82,6 +82,13 @@ def classify(error: BaseException, phase: Phase) -> Fault:
     return Fault(action, kind, f"{reason} ({_named(error, state)})", error, of_row)
 
 
+def aborts(error: BaseException) -> bool:
+    """Tell whether an error is the end of the transaction that it came up in: lost to another
+    one, or failed before.
+    """
+    return str(getattr(error, "sqlstate", None)).startswith(("40", "25P02"))
+
+
 def _is_syntax_of_value(error: Any, state: str) -> bool:
     """Tell text that a type can't read (a tsvector, say) from SQL: only SQL has a position."""
     return state == "42601" and error.diag.statement_position is None

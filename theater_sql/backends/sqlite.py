@@ -6,11 +6,6 @@ running process is not noticed.
 
 from __future__ import annotations
 
-import sqlite3
-import threading
-import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, unquote
@@ -22,20 +17,16 @@ from sqlalchemy.pool import StaticPool
 from sqlalchemy.types import TypeDecorator
 
 from theater_sql.backends.base import (
-    Answer,
-    Statement,
     Wire,
     compile_options,
     raw_connection,
 )
-from theater_sql.backends.sqlite_faults import ROW_ERRORS, classify, is_undecodable
+from theater_sql.backends.sqlite_faults import classify
+from theater_sql.backends.sqlite_sessions import BorrowedConnection, SQLiteSession
 from theater_sql.checks import check_on, is_aware, on_dialect, signed_zero
 from theater_sql.codec import CodecError
 from theater_sql.types import Document
 
-_BUSY_MS: Final = 250
-"""How long one attempt waits for another writer; the lane tries again until the deadline."""
-_SLACK: Final = 0.05
 _OWN_FORMAT: Final = (sqlite.DATETIME, sqlite.TIME)
 """Types that may be given a format of the user's."""
 
@@ -67,6 +58,7 @@ class SQLite:
         "strftime('%Y-%m-%dT%H:%M:%f000+00:00', 'now')"
     )
     batches = False
+    drivers = ("pysqlite", "aiosqlite")
 
     def __init__(self, engine: Engine, timeout: float, relaxed: bool) -> None:
         del timeout  # SQLite has no limit of its own for a statement
@@ -89,6 +81,18 @@ class SQLite:
         if missing:
             raise FileNotFoundError(missing)
         return SQLiteSession(raw_connection(self._pool), None, self._synchronous)
+
+    @property
+    def file(self) -> str:
+        """What the one writer at a time writes to."""
+        if self.shared_connection:
+            return f"memory {id(self._engine)}"
+        path = str(self._engine.url.database).removeprefix("file:")
+        return str(Path(unquote(path)).resolve())
+
+    def borrow(self, connection: sa.Connection) -> BorrowedConnection:
+        """Return what runs statements on a connection of the caller's."""
+        return BorrowedConnection(connection)
 
     def insert(self, table: sa.Table) -> sqlite.Insert:
         """Return SQLite's INSERT."""
@@ -123,6 +127,11 @@ class SQLite:
         return Wire(column.type, column, bind=bind, load=load, check=check)
 
     classify = staticmethod(classify)
+
+    @staticmethod
+    def aborts(error: BaseException) -> bool:
+        """Tell nothing: a statement that fails leaves the transaction as it was."""
+        return False
 
 
 def _exactly(bind: Any, load: Any) -> Any:
@@ -162,135 +171,3 @@ def _json_text(value: Any) -> Any:
 
 def _bare(value: Any) -> bytes | None:
     return None if value is None else bytes(value)
-
-
-def _usable_in_any_thread(connection: sqlite3.Connection) -> bool:
-    """Ask another thread: a connection does not tell its ``check_same_thread``."""
-    refused: list[BaseException] = []
-
-    def touch() -> None:
-        try:
-            connection.cursor().close()
-        except sqlite3.ProgrammingError as error:
-            refused.append(error)
-
-    thread = threading.Thread(target=touch)
-    thread.start()
-    thread.join()
-    return not refused
-
-
-class SQLiteSession:
-    """One connection, in autocommit save for the transaction of a batch."""
-
-    def __init__(self, connection: sqlite3.Connection, owner: Any, synchronous: str) -> None:
-        self._waits_until = 0.0
-        self.any_thread = _usable_in_any_thread(connection)
-        self._connection = connection
-        self._owner = owner  # what keeps a shared connection open
-        if owner is None:
-            connection.isolation_level = None
-        connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA journal_mode = WAL").fetchone()
-        connection.execute(f"PRAGMA synchronous = {synchronous}")
-
-    def run(self, statement: Statement, rows: Sequence[tuple[Any, ...]]) -> list[Answer]:
-        """Execute a statement for each row: reads as they are, writes in one transaction.
-
-        A single write is a transaction of its own, save on a connection that is shared, where
-        the driver begins one for the engine.
-        """
-        if not statement.writes:
-            return [self._attempt(statement, row) for row in rows]
-        if len(rows) == 1 and self._owner is None:
-            return [self._wait_for(lambda: self._attempt(statement, rows[0]))]
-        answers = self._in_transaction(lambda: self._run_at_once(statement, rows))
-        if answers is None:
-            answers = self._in_transaction(lambda: self._run_one_by_one(statement, rows))
-        return answers or []
-
-    def _in_transaction(self, action: Callable[[], list[Answer] | None]) -> list[Answer] | None:
-        """Commit what an action did, if it gave answers."""
-        self._wait_for(lambda: self._connection.execute("BEGIN IMMEDIATE"))
-        try:
-            answers = action()
-            if answers is not None:
-                self._connection.execute("COMMIT")
-            return answers
-        finally:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-
-    def _run_at_once(
-        self, statement: Statement, rows: Sequence[tuple[Any, ...]]
-    ) -> list[Answer] | None:
-        """Run all rows inside the driver, which is faster; give up unless every row matches."""
-        assert statement.batch is not None
-        order, constants = statement.batch_order, statement.constants
-        parameters = [[(row + constants)[i] for i in order] for row in rows]
-        try:
-            changed = self._connection.executemany(statement.batch, parameters).rowcount
-        except ROW_ERRORS:
-            return None
-        return [True] * len(rows) if changed == len(rows) else None
-
-    def _run_one_by_one(
-        self, statement: Statement, rows: Sequence[tuple[Any, ...]]
-    ) -> list[Answer]:
-        answers: list[Answer] = []
-        for row in rows:
-            answers.append(self._attempt(statement, row))
-            if not self._connection.in_transaction:
-                # A trigger or a conflict clause of the user's rolled everything back: what
-                # followed would be applied outside of the transaction.
-                raise answers[-1]
-        return answers
-
-    def _wait_for(self, action: Callable[[], Answer]) -> Answer:
-        """Do what has to wait for a turn to write, as long as one attempt waits for it."""
-        self._waits_until = time.monotonic() + _BUSY_MS / 1000 + _SLACK
-        try:
-            return action()
-        finally:
-            self._waits_until = 0.0
-
-    @property
-    def waiting(self) -> bool:
-        return time.monotonic() < self._waits_until
-
-    def _attempt(self, statement: Statement, row: tuple[Any, ...]) -> Answer:
-        """Execute one row's statement; a row that is refused does not harm the others."""
-        values = row + statement.constants
-        parameters = [values[i] for i in statement.order]
-        try:
-            # All of them: a write that is alone is committed behind its last row.
-            found = self._connection.execute(statement.single, parameters).fetchall()
-        except sqlite3.OperationalError as error:
-            if is_undecodable(error):
-                return error
-            raise
-        except ROW_ERRORS as error:
-            return error
-        if statement.writes:
-            return bool(found)
-        return found[0] if found else None
-
-    def set_lock_timeout(self, seconds: float) -> None:
-        """Do nothing: there are no row locks."""
-
-    def query(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
-        """Run one query and return its rows."""
-        return self._connection.execute(sql, parameters).fetchall()
-
-    def kill(self) -> None:
-        """Interrupt the statement that is under way."""
-        with suppress(sqlite3.ProgrammingError):  # closed meanwhile, which was the aim
-            self._connection.interrupt()
-
-    def close(self) -> None:
-        """Close the connection, unless the engine shares it."""
-        if self._owner is None:
-            self._connection.close()
-        else:
-            self._owner.close()

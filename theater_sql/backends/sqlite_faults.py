@@ -28,6 +28,12 @@ ROW_ERRORS: Final = (
 )
 _NOTHING: Final = "nothing was written"
 _BY_CODE: Final[dict[str, tuple[Action, type[StorageError], str]]] = {
+    "SQLITE_BUSY_SNAPSHOT": (
+        Action.RAISE,
+        Unavailable,
+        f"your transaction has read before somebody wrote, so it can't write any more; {_NOTHING}: "
+        "enter in_transaction() before its first read",
+    ),
     "SQLITE_BUSY": (Action.RETRY, Unavailable, "another process writes to the file"),
     "SQLITE_LOCKED": (Action.RETRY, Unavailable, "another connection writes to the file"),
     "SQLITE_INTERRUPT": (Action.RETRY, Unavailable, "the statement was interrupted"),
@@ -56,7 +62,7 @@ _BY_CODE: Final[dict[str, tuple[Action, type[StorageError], str]]] = {
 def classify(error: BaseException, phase: Phase) -> Fault:
     """Return what an error from sqlite3 means, by its extended result code."""
     if isinstance(error, FileNotFoundError):
-        reason = f"there is no file {error}: run the migrations"
+        reason = f"there is no file {error}; {_NOTHING}: run the migrations"
         return Fault(Action.RAISE, Unavailable, reason)
     if isinstance(error, ROW_ERRORS) or is_undecodable(error):
         return _of_row(error, phase)

@@ -15,11 +15,12 @@ from theater_sql.backends.base import Action, Backend, Fault
 from theater_sql.errors import StorageClosed, Unavailable
 from theater_sql.lanes.bounds import Bounds
 from theater_sql.lanes.delivery import Delivery
+from theater_sql.lanes.held import hold, holds
 from theater_sql.lanes.lane import Lane
-from theater_sql.lanes.operation import Operation, Outcome
+from theater_sql.lanes.operation import Operation, Outcome, Place
 from theater_sql.lanes.queue import Queue, QueueClosed
 
-__all__ = ["Bounds", "Lanes", "Operation", "Outcome"]
+__all__ = ["Bounds", "Lanes", "Operation", "Outcome", "hold"]
 
 _TICK: Final = 0.05
 """Seconds between two looks at the deadlines."""
@@ -30,6 +31,15 @@ _abandoned: list[Any] = []
 garbage collection, would end the parent's session."""
 _CLOSED: Final = Outcome(
     None, Fault(Action.RAISE, StorageClosed, "the storage is closed; nothing was sent")
+)
+_HELD: Final = Outcome(
+    None,
+    Fault(
+        Action.RAISE,
+        Unavailable,
+        "a transaction that this thread or task has open holds the database's only turn to write; "
+        "nothing was written: write through in_transaction(), or end it first",
+    ),
 )
 _open: weakref.WeakSet[Lanes] = weakref.WeakSet()
 
@@ -50,6 +60,7 @@ class Lanes:
         timeout: float,
     ) -> None:
         self._backend = backend
+        self._file = backend.file
         self._writers = 1 if backend.shared_connection else writers
         self._bounds = bounds
         self._limit = timeout + _GRACE
@@ -103,6 +114,8 @@ class Lanes:
 
     def run(self, operation: Operation) -> Outcome:
         """Carry an operation out, or queue it, and block until its outcome is there."""
+        if self._would_wait_for_itself(operation):
+            return _HELD
         operation.expect_wait()
         try:
             lane = self._writing[0] if operation.statement.writes else self._reading[0]
@@ -113,10 +126,31 @@ class Lanes:
             self.withdraw(operation)
             raise
 
+    def run_all(self, operations: list[Operation]) -> list[Outcome]:
+        """Queue operations together, and block until all their outcomes are there."""
+        if any(map(self._would_wait_for_itself, operations)):
+            return [_HELD] * len(operations)
+        for operation in operations:
+            operation.expect_wait()
+        try:
+            self._submit(operations)
+            return [operation.wait() for operation in operations]
+        except BaseException:  # KeyboardInterrupt: nobody waits any more
+            for operation in operations:
+                self.withdraw(operation)
+            raise
+
+    def _would_wait_for_itself(self, operation: Operation) -> bool:
+        return self._file is not None and operation.statement.writes and holds(self._file)
+
     def enqueue(self, operation: Operation) -> asyncio.Future[Outcome]:
         """Queue an operation and return the future of its outcome; who gives up withdraws it."""
         loop = asyncio.get_running_loop()
         operation.future = future = loop.create_future()
+        if self._would_wait_for_itself(operation):
+            operation.place = Place.DONE
+            future.set_result(_HELD)
+            return future
         # What the coroutines of one turn of the loop ask for is queued together, behind
         # them: else a lane would start with the first alone.
         turn = self._turns.get(loop)

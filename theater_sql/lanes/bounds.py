@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from theater_sql.backends.base import Statement
+from theater_sql.backends.base import AnyStatement
 
 LARGE: Final = 2**16
 """Bytes from which an operation is large: such ones have flushes of their own, so that small
@@ -34,9 +34,9 @@ class Bounds:
     max_bytes: int
     max_length: int
     works_apart: bool
-    _weights: dict[Statement, int] = field(default_factory=dict)
+    _weights: dict[AnyStatement, int] = field(default_factory=dict)
 
-    def rows(self, statement: Statement, waiting: int) -> int:
+    def rows(self, statement: AnyStatement, waiting: int) -> int:
         """Return how many rows a flush of this statement may have, of those that wait."""
         if not statement.writes:
             weight = self._weights.get(statement, _UNKNOWN)
@@ -45,7 +45,7 @@ class Bounds:
             return min(self.max_rows, max(_MANY, waiting // 2))
         return self.max_rows
 
-    def learn(self, statement: Statement, rows: Sequence[Any]) -> None:
+    def learn(self, statement: AnyStatement, rows: Sequence[Any]) -> None:
         """Learn from rows that were read how heavy those of a statement are."""
         some = rows[:: max(1, len(rows) // _SAMPLE)]
         sample = [_size(row) for row in some if type(row) is tuple]

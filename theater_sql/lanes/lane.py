@@ -16,7 +16,7 @@ from typing import Final
 
 from theater_sql.backends.base import Action, Answer, Backend, Fault, Phase, Session
 from theater_sql.lanes.backoff import Backoff
-from theater_sql.lanes.operation import Operation, Outcome, Place, overdue
+from theater_sql.lanes.operation import MATCHED, Operation, Outcome, Place, overdue
 from theater_sql.lanes.queue import Queue
 
 log = logging.getLogger("theater_sql.lanes")
@@ -33,15 +33,13 @@ _MARGIN: Final = 0.2
 """How long before its deadline an operation is not sent to wait for a lock any more."""
 _FEW: Final = 2
 """Suspects that are worth a flush of their own."""
-_MATCHED: Final = Outcome(True)
 _KEY: Final = attrgetter("key")
 
 
 class Lane:
     """One connection and its thread. A ``patient`` lane takes what a lock held up.
 
-    A statement that lasts longer than ``limit`` seconds is cut off: the server would have
-    ended it by then, so the link is gone.
+    A statement of more than ``limit`` seconds is cut off: the server would have ended it.
     """
 
     def __init__(
@@ -175,7 +173,8 @@ class Lane:
             self._settle(session, batch, answers)
 
     def _send(self, session: Session, batch: Sequence[Operation]) -> Sequence[Answer]:
-        self._sent_at = time.monotonic()
+        is_one = batch[0].statement.layout is not None  # of an atomic batch, each has the limit
+        self._sent_at = time.monotonic() if is_one else float("inf")
         try:
             return session.run(batch[0].statement, [operation.row for operation in batch])
         finally:
@@ -194,7 +193,7 @@ class Lane:
                 continue
             answered.append(operation)
             is_plain = answer is True and not operation.doubtful
-            outcomes.append(_MATCHED if is_plain else Outcome(answer, None, operation.doubtful))
+            outcomes.append(MATCHED if is_plain else Outcome(answer, None, operation.doubtful))
         self._queue.finish(answered, outcomes)
         if not batch[0].statement.writes:
             self._queue.bounds.learn(batch[0].statement, answers)

@@ -8,7 +8,7 @@ import threading
 from collections import deque
 from typing import Any, Final, NamedTuple
 
-from theater_sql.backends.base import Action, Fault, Phase, Statement
+from theater_sql.backends.base import Action, AnyStatement, Fault, Phase
 from theater_sql.errors import OutcomeUnknown, Unavailable
 
 
@@ -23,6 +23,10 @@ class Outcome(NamedTuple):
     answer: Any
     fault: Fault | None = None
     doubtful: bool = False
+
+
+MATCHED: Final = Outcome(True)
+"""What became of a write that was sent once and found what it expected."""
 
 
 class Place(enum.Enum):
@@ -46,7 +50,8 @@ class Operation:
     ``row`` holds the statement's parameters, of which ``key`` comes first; ``deadline`` is on
     the monotonic clock. ``actor`` is what no two writes in flight may share (``None`` for a
     read). ``token`` is the etag by which a write's row is told from the others of its batch,
-    where another may carry the same. ``behind`` are later writes of its actor. Who waits is a
+    where another may carry the same. ``expects`` is the etag that a write needs to find, or
+    ``ABSENT``. ``behind`` are later writes of its actor. Who waits is a
     thread (in ``wait``) or a coroutine (on ``future``).
     """
 
@@ -56,6 +61,7 @@ class Operation:
         "behind",
         "deadline",
         "doubtful",
+        "expects",
         "fault",
         "future",
         "key",
@@ -70,16 +76,18 @@ class Operation:
 
     def __init__(
         self,
-        statement: Statement,
+        statement: AnyStatement,
         key: tuple[Any, ...],
         row: tuple[Any, ...],
         deadline: float,
         token: Any = None,
+        expects: Any = None,
     ) -> None:
         self.statement = statement
         self.row = row
         self.deadline = deadline
         self.token = token
+        self.expects = expects
         self.key = key
         self.actor = (statement.layout, key) if statement.writes else None
         size = 0

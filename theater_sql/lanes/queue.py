@@ -7,17 +7,18 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
-from theater_sql.backends.base import Statement
+from theater_sql.backends.base import AnyStatement
 from theater_sql.lanes.bounds import LARGE, Bounds
 from theater_sql.lanes.delivery import Delivery
-from theater_sql.lanes.operation import Operation, Outcome, Place
+from theater_sql.lanes.operation import MATCHED, Operation, Outcome, Place
 
-Group = tuple[Statement, bool]
+Group = tuple[AnyStatement, bool]
 """Operations that may share a flush: of one statement, and all of them large or none."""
 Groups = dict[Group, deque[Operation]]
 _READY: Final = Place.READY
 _TAKEN: Final = Place.TAKEN
 _DONE: Final = Place.DONE
+_MISSED: Final = Outcome(False)
 
 
 class QueueClosed(Exception):
@@ -189,10 +190,18 @@ class Queue:
                 operation.place = _DONE
                 if operation.settle(outcome):
                     told.append(operation)
+                if operation.behind and outcome is MATCHED and operation.expects is not None:
+                    told += self._settle_beaten(operation)
                 self._release(operation)
             self._admit()
             self._notify_if_done()
         self._deliver(told)
+
+    def _settle_beaten(self, operation: Operation) -> list[Operation]:
+        """Settle the writes behind one that matched, where they expect what it replaced."""
+        assert operation.behind is not None
+        beaten = [op for op in operation.behind if op.expects == operation.expects]
+        return [op for op in beaten if op.settle(_MISSED)]
 
     def _release(self, operation: Operation) -> None:
         """Let the next write of an actor go."""

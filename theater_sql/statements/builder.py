@@ -1,43 +1,49 @@
-"""The statements of a layout on a backend: built once, with SQLAlchemy Core. Executes nothing.
-
-Every statement is one round trip in autocommit. A write is guarded by the etag and gives the
-etag of each row it changed; nothing given means that the guard did not hold.
-"""
+"""How each kind of statement is built, from one description in two forms: a row, a batch."""
 
 from __future__ import annotations
 
 import enum
 import re
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from theater_sql.backends.base import Backend, Statement, Wire
-from theater_sql.backends.parameters import binder, state_paths
-from theater_sql.codec import same
-from theater_sql.tables import Fill, Layout
+from theater_sql.tables import Layout
 
 
 class Kind(enum.Enum):
-    """The kinds of statement. ``LOOK`` reads the etag only, and works on undecodable rows."""
+    """The kinds of statement.
+
+    ``LOOK`` reads the etag only, and works on undecodable rows; ``LOCK`` does the same and
+    keeps other writers out until the transaction ends. ``LIST`` and ``LIST_AFTER`` give the
+    keys of a type's rows in their order, ``COUNT`` their number.
+    """
 
     READ = "read"
     LOOK = "look"
+    LOCK = "lock"
+    LIST = "list"
+    LIST_AFTER = "list_after"
+    COUNT = "count"
     CREATE = "create"
     SWAP = "swap"
     DELETE = "delete"
 
     writes: bool
+    many: bool
 
     def __init__(self, name: str) -> None:
         self.writes = name in ("create", "swap", "delete")
+        self.many = name in ("list", "list_after", "count")
 
 
 _OWN: Final = re.compile(r"p\d+")
 """The names of our own parameters."""
+_LIMIT: Final = sa.Column("limit", sa.BigInteger)
+"""Stands for the parameter that bounds a list."""
 
 
 class Parameter(NamedTuple):
@@ -47,79 +53,7 @@ class Parameter(NamedTuple):
     wire: Wire
 
 
-class Statements:
-    """The statements of one layout, and how its rows become their parameters.
-
-    Parameters of CREATE: key, state, fills, etag, schema version. Of SWAP: key, expected etag,
-    state, fills, etag, schema version. Of DELETE: key, expected etag. Of READ and LOOK: key.
-    READ gives etag, version, schema version, time of the last write, then the state.
-    """
-
-    def __init__(self, layout: Layout, backend: Backend) -> None:
-        self.layout = layout
-        self._backend = backend
-        self._wires = {c: backend.wire(c) for c in layout.table.columns}
-        self.key = binder([self._wires[c]._replace(check=None) for c in layout.keys])
-        """Makes the key's parameters of its values."""
-        self.state = binder([self._wires[c] for c in layout.state], state_paths(layout))
-        """Makes the state's parameters of its column values, or raises ``CodecError``."""
-        self._loads = [self._wires[c].load for c in layout.state]
-        self._updated_at = self._wires[layout.table.c.updated_at]
-        self._etag = self._wires[layout.table.c.etag]
-        self.etag: Callable[[Any], Any] = self._etag.bind or same
-        """Makes a parameter of an etag."""
-
-    def __getitem__(self, kind: Kind) -> Statement:
-        statement: Statement = getattr(self, kind.value)
-        return statement
-
-    @cached_property
-    def read(self) -> Statement:
-        return self._build(Kind.READ)
-
-    @cached_property
-    def look(self) -> Statement:
-        return self._build(Kind.LOOK)
-
-    @cached_property
-    def create(self) -> Statement:
-        return self._build(Kind.CREATE)
-
-    @cached_property
-    def swap(self) -> Statement:
-        return self._build(Kind.SWAP)
-
-    @cached_property
-    def delete(self) -> Statement:
-        return self._build(Kind.DELETE)
-
-    def _build(self, kind: Kind) -> Statement:
-        return _Builder(self.layout, self._backend, self._wires)(kind)
-
-    def fills(self, fills: Sequence[Fill]) -> tuple[Any, ...]:
-        """Return the parameters of the columns that Python fills, with a new value each."""
-        filled = [fill for fill in fills if not fill.is_sql]
-        return tuple([_apply(self._wires[f.column].bind, f.source()) for f in filled])
-
-    def load_etag(self, value: Any) -> Any:
-        """Return an etag from what the driver gave."""
-        return _apply(self._etag.load, value)
-
-    def load_time(self, value: Any) -> Any:
-        """Return the time of the last write from what the driver gave."""
-        return _apply(self._updated_at.load, value)
-
-    def load_state(self, values: Sequence[Any]) -> tuple[Any, ...]:
-        """Return the state's column values from what the driver gave."""
-        pairs = zip(self._loads, values, strict=True)
-        return tuple([_apply(load, value) for load, value in pairs])
-
-
-def _apply(function: Any, value: Any) -> Any:
-    return value if function is None or value is None else function(value)
-
-
-class _Builder:
+class Builder:
     """Builds the statements of one layout, each from one description in two forms."""
 
     def __init__(self, layout: Layout, backend: Backend, wires: dict[sa.Column[Any], Wire]) -> None:
@@ -131,14 +65,8 @@ class _Builder:
         self._returned = wires[layout.table.c.etag].select
 
     def __call__(self, kind: Kind) -> Statement:
-        parameters = [Parameter(c, self._wires[c]) for c in self._columns(kind)]
-        build = {
-            Kind.READ: self._read,
-            Kind.LOOK: self._look,
-            Kind.CREATE: self._create,
-            Kind.SWAP: self._swap,
-            Kind.DELETE: self._delete,
-        }[kind]
+        parameters = [Parameter(c, self._wire(c)) for c in self._columns(kind)]
+        build: Callable[[list[Any], Any], Any] = getattr(self, f"_{kind.value}")
         own, constants = len(parameters), list[Any]()
         query = build(_binds(parameters), None)
         single, order = self._compile(self._telling(query, kind), own, constants)
@@ -146,7 +74,7 @@ class _Builder:
         batch_order: list[int] = []
         if not self._backend.batches and kind.writes:
             batch, batch_order = self._compile(query, own, constants)
-        elif self._backend.batches and not any(p.wire.single for p in parameters):
+        elif self._backend.batches and not (kind.many or any(p.wire.single for p in parameters)):
             source, values = _arrays(parameters, ordinal=not kind.writes)
             query = self._telling(build(values, source), kind)
             batch, batch_order = self._compile(query, own, constants)
@@ -159,8 +87,18 @@ class _Builder:
             self._token(kind),
             batch_order,
             tuple(constants),
-            text=kind is Kind.READ and any(self._wires[c].text for c in self._layout.state),
+            text=any(self._wires[c].text for c in self._selected(kind)),
+            many=kind.many,
         )
+
+    def _wire(self, column: sa.Column[Any]) -> Wire:
+        return self._backend.wire(_LIMIT) if column is _LIMIT else self._wires[column]
+
+    def _selected(self, kind: Kind) -> Sequence[sa.Column[Any]]:
+        """Return the columns that a statement gives, besides those of the bookkeeping."""
+        if kind is Kind.READ:
+            return self._layout.state
+        return self._layout.ids if kind in (Kind.LIST, Kind.LIST_AFTER) else ()
 
     def _telling(self, query: Any, kind: Kind) -> Any:
         """Let a write tell which rows it changed."""
@@ -183,8 +121,10 @@ class _Builder:
     def _columns(self, kind: Kind) -> list[sa.Column[Any]]:
         """Return the column of each parameter: see ``Statements`` for the order."""
         layout, book = self._layout, self._book
+        if kind in (Kind.LIST, Kind.COUNT):
+            return [*layout.scope, *([_LIMIT] if kind is Kind.LIST else [])]
         if not kind.writes:
-            return [*layout.keys]
+            return [*layout.keys, *([_LIMIT] if kind is Kind.LIST_AFTER else [])]
         if kind is Kind.DELETE:
             return [*layout.keys, book.etag]
         if kind is Kind.CREATE:
@@ -206,6 +146,27 @@ class _Builder:
 
     def _look(self, values: list[Any], source: Any) -> sa.Select[Any]:
         return self._select([self._book.etag], values, source)
+
+    def _lock(self, values: list[Any], source: Any) -> sa.Select[Any]:
+        query = self._look(values, source).order_by(*self._layout.keys)
+        return query.with_for_update(of=self._table, key_share=True)
+
+    def _list(self, values: list[Any], source: Any) -> sa.Select[Any]:
+        ids = self._layout.ids
+        query = sa.select(*[self._wires[column].select for column in ids])
+        return query.where(*self._in_scope(values)).order_by(*ids).limit(values[-1])
+
+    def _list_after(self, values: list[Any], source: Any) -> sa.Select[Any]:
+        ids, after = self._layout.ids, values[len(self._layout.scope) : -1]
+        beyond = sa.tuple_(*ids) > sa.tuple_(*after) if len(ids) > 1 else ids[0] > after[0]
+        return self._list(values, source).where(beyond)
+
+    def _count(self, values: list[Any], source: Any) -> sa.Select[Any]:
+        query = sa.select(sa.func.count()).select_from(self._table)
+        return query.where(*self._in_scope(values))
+
+    def _in_scope(self, values: Sequence[Any]) -> list[sa.ColumnElement[bool]]:
+        return [key == value for key, value in zip(self._layout.scope, values, strict=False)]
 
     def _select(self, columns: Sequence[Any], values: list[Any], source: Any) -> sa.Select[Any]:
         expressions = [self._wires[column].select for column in columns]

@@ -1,0 +1,161 @@
+"""A storage in a dict that does all that the contract asks, and faults to plant in it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from theater_sql import (
+    ABSENT,
+    NOT_PRESENT,
+    OVERWRITE,
+    BatchConflict,
+    Conflict,
+    Delete,
+    Found,
+    InvalidEtag,
+    InvalidId,
+    Put,
+    StorageError,
+)
+
+
+class Handle:
+    """One actor's handle, as ``theater_sql.Handle``."""
+
+    def __init__(self, storage: DictStorage, actor: tuple[Any, Any]) -> None:
+        self.storage, self.actor = storage, actor
+        self.etag: Any = None
+        self.lost = False
+
+    def get(self) -> Any:
+        self.lost = False
+        found = self.storage.get(*self.actor)
+        self.etag = found.etag
+        return found
+
+    def put(self, state: Any) -> Any:
+        return self.expecting("put", state)
+
+    def delete(self) -> None:
+        self.expecting("delete")
+
+    def expecting(self, method: str, *args: Any) -> Any:
+        if self.lost:
+            raise StorageError(*self.actor, "get() first")
+        if self.etag is None and method == "put":
+            self.get()
+        expect = OVERWRITE if self.etag is None else self.etag
+        try:
+            result = getattr(self.storage, method)(*self.actor, *args, expect=expect)
+        except StorageError:
+            self.lost, self.etag = True, None
+            raise
+        self.etag = result or ABSENT
+        return result
+
+
+class DictStorage:
+    """A host's storage; ``rows`` is the database that all of them share."""
+
+    handles: type[Handle] = Handle
+
+    def __init__(self, rows: dict[Any, Found[Any]]) -> None:
+        self.rows = rows
+
+    def close(self) -> None:
+        pass
+
+    def handle(self, actor_type: Any, actor_id: Any) -> Handle:
+        return self.handles(self, (actor_type, actor_id))
+
+    def get(self, actor_type: Any, actor_id: Any) -> Any:
+        return copy.deepcopy(self.rows.get((actor_type, actor_id), NOT_PRESENT))
+
+    def put(
+        self,
+        actor_type: Any,
+        actor_id: Any,
+        state: Any,
+        *,
+        expect: Any = OVERWRITE,
+        etag: Any = None,
+    ) -> UUID:
+        actor = (actor_type, actor_id)
+        if etag is not None and etag == expect:
+            raise InvalidEtag(actor_type, actor_id, "the same")
+        if not self.is_there_already(actor, etag):
+            self.check(actor, expect)
+            self.write(actor, state, etag or self.mint(actor))
+        return self.rows[actor].etag
+
+    def delete(self, actor_type: Any, actor_id: Any, *, expect: Any = OVERWRITE) -> None:
+        self.check((actor_type, actor_id), expect)
+        self.rows.pop((actor_type, actor_id), None)
+
+    def is_there_already(self, actor: Any, etag: Any) -> bool:
+        return actor in self.rows and self.rows[actor].etag == etag
+
+    def mint(self, actor: Any) -> Any:
+        return uuid4()
+
+    def check(self, actor: Any, expect: Any) -> None:
+        row = self.rows.get(actor)
+        present = row.etag if row else None
+        if expect is OVERWRITE or present == (None if expect is ABSENT else expect):
+            return
+        kind = "gone" if row is None else "exists" if expect is ABSENT else "stale"
+        raise Conflict(actor[0], actor[1], "not it", kind=kind, expected=expect, actual=present)
+
+    def write(self, actor: Any, state: Any, etag: Any) -> None:
+        version = self.rows[actor].version + 1 if actor in self.rows else 1
+        self.rows[actor] = Found(copy.deepcopy(state), etag, version, datetime.now(UTC))
+
+    # --- many at once -------------------------------------------------------------------------
+
+    def get_many(self, actors: Iterable[Any]) -> list[Any]:
+        return [self.get(*actor) for actor in actors]
+
+    def put_many(self, puts: Iterable[Put], *, atomic: bool = False) -> list[Any]:
+        return self.put_all(list(puts)) if atomic else [self.try_put(put) for put in puts]
+
+    def try_put(self, put: Put) -> Any:
+        try:
+            return self.put(*put[:3], expect=put.expect, etag=put.etag)
+        except StorageError as error:
+            return error
+
+    def put_all(self, puts: list[Put]) -> list[Any]:
+        if len({put[:2] for put in puts}) < len(puts):
+            raise InvalidId("a type", puts[0].actor_id, "twice")
+        before = dict(self.rows)
+        results = [self.try_put(put) for put in puts]
+        conflicts = tuple(result for result in results if isinstance(result, Conflict))
+        if conflicts:
+            self.roll_back(before)
+            raise BatchConflict("a type", puts[0].actor_id, "not it", conflicts=conflicts)
+        return results
+
+    def roll_back(self, before: dict[Any, Found[Any]]) -> None:
+        self.rows.clear()
+        self.rows.update(before)
+
+    def delete_many(self, deletes: Iterable[Delete]) -> list[Any]:
+        return [self.try_delete(delete) for delete in deletes]
+
+    def try_delete(self, delete: Delete) -> Any:
+        try:
+            self.delete(*delete[:2], expect=delete.expect)
+        except StorageError as error:
+            return error
+        return None
+
+    def list_ids(self, actor_type: Any, *, after: Any = None, limit: int = 1000) -> list[Any]:
+        ids = sorted(actor_id for of, actor_id in self.rows if of == actor_type)
+        return [one for one in ids if after is None or one > after][:limit]
+
+    def count(self, actor_type: Any) -> int:
+        return len(self.list_ids(actor_type))

@@ -1,0 +1,1 @@
+"""Tests for storages, to run against your own."""

@@ -1,0 +1,198 @@
+"""The storage inside a transaction of the caller's: his commit commits what it wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from itertools import groupby
+from typing import Any, TypeVar, overload
+
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.orm import Session, scoped_session
+
+from theater_sql.backends.base import Action, AnyStatement, Atomic, Borrowed, Fault, Phase
+from theater_sql.bulk import Rounds, side_by_side
+from theater_sql.calls import Steps
+from theater_sql.contract import (
+    OVERWRITE,
+    ActorId,
+    ActorTypeLike,
+    Etag,
+    Expect,
+    Found,
+    NotPresent,
+    PutLike,
+    S,
+    TypedActor,
+    UntypedActor,
+)
+from theater_sql.core import Core
+from theater_sql.errors import (
+    ConfigurationError,
+    OutcomeUnknown,
+    StorageClosed,
+    TransactionAborted,
+)
+from theater_sql.lanes import Outcome, hold
+
+T = TypeVar("T")
+
+
+class Transaction:
+    """The storage inside your own transaction; every statement is in a SAVEPOINT.
+
+    So the transaction goes on after a ``Conflict`` or a ``ConstraintViolation``. Nothing is
+    tried again: after ``TransactionAborted`` run your whole block again. The etags it gives are
+    void if you roll back. Use it from one thread at a time.
+    """
+
+    def __init__(self, core: Core, target: Connection | Session) -> None:
+        self._core = core
+        self._connection = _connection_of(target, core)
+        self._root = self._connection.get_transaction() or self._connection.begin()
+        self._borrowed = _borrowed(core, self._connection)
+        if core.backend.file is not None:
+            hold(core.backend.file, self._is_open)
+
+    @overload
+    def get(self, actor_type: TypedActor[S], actor_id: ActorId) -> Found[S] | NotPresent: ...
+
+    @overload
+    def get(self, actor_type: UntypedActor, actor_id: ActorId) -> Found[Any] | NotPresent: ...
+
+    def get(self, actor_type: ActorTypeLike[Any], actor_id: ActorId) -> Found[Any] | NotPresent:
+        """Return the state as your transaction sees it, or ``NOT_PRESENT``."""
+        return self._run(self._core.get(actor_type, actor_id, None))
+
+    def put(
+        self,
+        actor_type: ActorTypeLike[S],
+        actor_id: ActorId,
+        state: S,
+        *,
+        expect: Etag | Expect = OVERWRITE,
+        etag: Etag | None = None,
+        overwrite_corrupt: bool = False,
+    ) -> Etag:
+        """Write the state; see ``SQLStorage.put``."""
+        options = (expect, etag, overwrite_corrupt, None)
+        return self._run(self._core.put(actor_type, actor_id, state, *options))
+
+    def delete(
+        self,
+        actor_type: ActorTypeLike[Any],
+        actor_id: ActorId,
+        *,
+        expect: Etag | Expect = OVERWRITE,
+    ) -> None:
+        """Remove the actor; see ``SQLStorage.delete``."""
+        self._run(self._core.delete(actor_type, actor_id, expect, None))
+
+    def put_many(self, puts: Iterable[PutLike], *, overwrite_corrupt: bool = False) -> list[Etag]:
+        """Write all states or none, locking their rows in the order of tables and keys.
+
+        Raises:
+            BatchConflict: some are not as expected; nothing of the batch was written.
+        """
+        batch = list(puts)
+        rounds = self._core.put_all(batch, overwrite_corrupt, None)
+        self.lock([put[:2] for put in batch])
+        return [etag for etag in self._run_many(rounds) if not isinstance(etag, Exception)]
+
+    def lock(self, actors: Iterable[tuple[ActorTypeLike[Any], ActorId]]) -> None:
+        """Keep other writers from these actors until your transaction ends.
+
+        The rows are locked in the order of tables and keys, so that two blocks that begin with
+        a lock of all they will write can't deadlock. What is not there can't be locked.
+        """
+        calls = self._core.calls(actors)
+        self._run_many(side_by_side([call.find() for call in calls]))
+        calls.sort(key=lambda call: (call.statements.layout.table.fullname, call.key))
+        for _, group in groupby(calls, key=lambda call: call.statements.layout):
+            some = list(group)
+            outcome = self._execute(
+                some[0].statements.lock, [call.key for call in some], Phase.READ
+            )
+            some[0].raise_fault(outcome)
+
+    def _run(self, steps: Steps[T]) -> T:
+        return self._run_many(side_by_side([steps]))[0]
+
+    def _run_many(self, rounds: Rounds[T]) -> T:
+        try:
+            operations = next(rounds)
+            while True:
+                operations = rounds.send(
+                    [self._execute(op.statement, [op.row], op.phase) for op in operations]
+                )
+        except StopIteration as done:
+            result: T = done.value
+            return result
+        finally:
+            rounds.close()
+
+    def _is_open(self) -> bool:
+        return bool(self._root.is_active)
+
+    def _execute(
+        self, statement: AnyStatement, rows: Sequence[tuple[Any, ...]], phase: Phase
+    ) -> Outcome:
+        """Run a statement; what failed, or a batch that did not match in full, leaves nothing."""
+        if not self._is_open():
+            reason = "the transaction has ended; nothing was sent"
+            return Outcome(None, Fault(Action.RAISE, StorageClosed, reason))
+        savepoint = None
+        try:
+            savepoint = self._connection.begin_nested()
+            answer = self._borrowed.run(statement, rows)[0]
+            if isinstance(answer, Exception):
+                raise answer
+            if isinstance(statement, Atomic) and not all(answer):
+                savepoint.rollback()
+            else:
+                savepoint.commit()
+            return Outcome(answer)
+        except BaseException as error:
+            with suppress(SQLAlchemyError):
+                if savepoint is not None:
+                    savepoint.rollback()
+            if not isinstance(error, Exception):
+                raise
+            return Outcome(None, _fault(self._core, error, phase))
+
+
+def _connection_of(target: Any, core: Core) -> Connection:
+    """Return the connection, refusing what this storage can't write through."""
+    is_session = isinstance(target, (Session, scoped_session))
+    connection: Any = target.connection() if is_session else target
+    backend = core.backend
+    if not isinstance(connection, Connection):
+        raise ConfigurationError(
+            f"in_transaction() takes a Connection or a Session, not a {type(target).__name__}"
+        )
+    if connection.dialect.name != backend.name or connection.dialect.driver not in backend.drivers:
+        raise ConfigurationError(
+            f"a connection of {connection.dialect.name}+{connection.dialect.driver} can't be used "
+            f"here: this storage needs {backend.name} with {' or '.join(backend.drivers)}"
+        )
+    return connection
+
+
+def _borrowed(core: Core, connection: Connection) -> Borrowed:
+    try:
+        return core.backend.borrow(connection)
+    except SQLAlchemyError as error:
+        fault = _fault(core, error, Phase.READ)
+    raise fault.error(None, None, fault.reason) from fault.cause
+
+
+def _fault(core: Core, error: Exception, phase: Phase) -> Fault:
+    """Return what an error means inside a transaction, which can't be tried again in part."""
+    cause = (isinstance(error, DBAPIError) and error.orig) or error
+    fault = core.backend.classify(cause, phase)
+    is_lost = fault.action in (Action.RESEND, Action.RECONNECT) or fault.error is OutcomeUnknown
+    if not (is_lost or core.backend.aborts(cause) or isinstance(cause, SQLAlchemyError)):
+        return fault
+    reason = f"{fault.reason}; your transaction was rolled back: run its block again"
+    return Fault(Action.RAISE, TransactionAborted, reason, fault.cause)
