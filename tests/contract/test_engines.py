@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,14 @@ def test_other_urls_are_refused_without_showing_them(make_door: MakeDoor, url: s
     assert "hidden" not in str(caught.value)
     assert isinstance(caught.value, ValueError)
     assert caught.value.__cause__ is None
+
+
+def test_missing_driver_is_named_with_what_to_install(
+    make_door: MakeDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)  # as if it were not installed
+    with pytest.raises(ConfigurationError, match=r"pip install 'theater-sql\[postgresql\]'"):
+        make_door("postgresql+psycopg://h/d", ActorRegistry())
 
 
 @pytest.mark.parametrize("wrong", [None, 5, b"sqlite://", Path("theater.db")])
