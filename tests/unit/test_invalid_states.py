@@ -69,20 +69,21 @@ def half(kind: Any) -> Any:
     return state
 
 
+TEXT: Any = "text"
 WRONG: list[tuple[Any, Any, str]] = [
     *[(kind, {"n": 1, "items": []}, "$") for kind in (Data, Attrs, Pair, Struct, Model)],
     *[(kind, None, "$") for kind in (Data, Attrs, Pair, Struct, Typed, Model)],
-    *[(kind, kind(n=1, items=["text"]), "$.items") for kind in (Data, Attrs, Struct)],
-    *[(kind, kind(n="text", items=[]), "$.n") for kind in (Data, Attrs, Struct)],
-    (Pair, Pair(n=1, items=["text"]), "$"),  # type: ignore[list-item]  # JSON has it as a list
+    *[(kind, kind(n=1, items=[TEXT]), "$.items") for kind in (Data, Attrs, Struct)],
+    *[(kind, kind(n=TEXT, items=[]), "$.n") for kind in (Data, Attrs, Struct)],
+    (Pair, Pair(n=1, items=[TEXT]), "$"),  # JSON has it as a list
     (Data, half(Data), "$"),
     (Attrs, half(Attrs), "$"),
     (Typed, [("n", 1)], "$"),
     (Typed, {"n": 1}, "$"),
     (Typed, {"n": 1, "items": [], "more": 1}, "$"),
     (Typed, {"n": 1, "items": [None]}, "$.items"),
-    (Model, Model.model_construct(n=1, items=["text"]), "$.items"),
-    (Model, Model.model_construct(n="text", items=[]), "$.n"),
+    (Model, Model.model_construct(n=1, items=[TEXT]), "$.items"),
+    (Model, Model.model_construct(n=TEXT, items=[]), "$.n"),
     (OpenModel, OpenModel(n=1, items=object()), "$"),
     (OpenModel, OpenModel(n=1, more=object()), "$"),  # type: ignore[call-arg]
     (Rounded, Rounded.model_construct(n=15), "$"),
