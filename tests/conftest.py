@@ -133,3 +133,16 @@ def url(request: pytest.FixtureRequest) -> str:
     """A database, first of the one kind, then of the other."""
     fixture = "pg_url" if request.param == "postgresql" else "sqlite_url"
     return str(request.getfixturevalue(fixture))
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def shared_url(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """A database for the tests that only need an actor id of their own."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path_factory.mktemp('shared') / 'theater.db'}"
+        return
+    new_pg: NewDatabase = request.getfixturevalue("new_pg")
+    with new_pg() as url:
+        yield url

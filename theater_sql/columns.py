@@ -125,6 +125,8 @@ def is_text(type_: TypeEngine[Any]) -> bool:
 def _choice(info: Any, name: str) -> tuple[Check, Check]:
     """Store an Enum or Literal as the text of its value, so that a new one needs no DDL."""
     is_enum = isinstance(info, inspect.EnumType)
+    if is_enum and issubclass(info.cls, enum.Flag):
+        return _flags(info.cls)
     raw = (
         [member.value for member in info.cls]
         if is_enum
@@ -144,6 +146,23 @@ def _choice(info: Any, name: str) -> tuple[Check, Check]:
         if text not in by_text:
             raise CodecError("$", "not one of the values of its type")
         return by_text[text]
+
+    return encode, decode
+
+
+def _flags(cls: type[enum.Flag]) -> tuple[Check, Check]:
+    """Store flags as the text of their number: they may be set in any combination."""
+
+    def encode(value: Any) -> str:
+        if type(value) is not cls:
+            raise CodecError("$", "not one of the values of its type")
+        return str(value.value)
+
+    def decode(text: str) -> Any:
+        try:
+            return cls(int(text)).value
+        except ValueError:
+            raise CodecError("$", "not one of the values of its type") from None
 
     return encode, decode
 

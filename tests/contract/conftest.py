@@ -9,24 +9,10 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
-from tests.conftest import NewDatabase
 from tests.contract.doors import DOORS, Door, MakeDoor
 from tests.contract.kinds import ACTORS, KINDS, Kind
 
 _numbers = count(1)
-
-
-@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
-def shared_url(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
-    """A database for the tests that only need an actor id of their own."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path_factory.mktemp('contract') / 'theater.db'}"
-        return
-    new_pg: NewDatabase = request.getfixturevalue("new_pg")
-    with new_pg() as url:
-        yield url
 
 
 @pytest.fixture(scope="session")

@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import psycopg
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
-from tests import postgres
+from tests.conftest import NewDatabase
 from tests.contract.doors import DOORS, Door
 from tests.hostile.kinds import ACTORS
 from theater_sql import ABSENT, TheaterSQLError
@@ -44,17 +43,11 @@ class World:
 
 
 @pytest.fixture(scope="session")
-def worlds(
-    postgres_server: postgres.Server, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[list[World]]:
+def worlds(new_pg: NewDatabase, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[World]]:
     folder = tmp_path_factory.mktemp("hostile")
-    name = f"hostile_{tmp_path_factory.getbasetemp().name.replace('-', '_')}"
-    admin = postgres_server.url(postgres_server.maintenance_dbname).replace("+psycopg", "")
-    with psycopg.connect(admin, autocommit=True) as connection:
-        connection.execute(f'DROP DATABASE IF EXISTS "{name}"')
-        connection.execute(f'CREATE DATABASE "{name}"')
+    with new_pg() as pg_url:
         made = []
-        for url in (f"sqlite:///{folder / 'theater.db'}", postgres_server.url(name)):
+        for url in (f"sqlite:///{folder / 'theater.db'}", pg_url):
             engine = sa.create_engine(url, poolclass=NullPool)
             ACTORS.metadata.create_all(engine)
             for door, make in DOORS.items():
@@ -64,7 +57,6 @@ def worlds(
         yield made
         for world in made:
             world.door.close()
-        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 def outcome(call: Callable[[], Any]) -> str:
