@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 from theater_sql import (
@@ -14,6 +15,7 @@ from theater_sql import (
     OVERWRITE,
     BatchConflict,
     Conflict,
+    CorruptState,
     Delete,
     Found,
     InvalidEtag,
@@ -21,6 +23,8 @@ from theater_sql import (
     Put,
     StorageError,
 )
+
+UNDECODABLE: Final = "what no decoder takes"
 
 
 class Handle:
@@ -65,6 +69,7 @@ class DictStorage:
 
     def __init__(self, rows: dict[Any, Found[Any]]) -> None:
         self.rows = rows
+        self.lock = threading.RLock()
 
     def close(self) -> None:
         pass
@@ -73,7 +78,10 @@ class DictStorage:
         return self.handles(self, (actor_type, actor_id))
 
     def get(self, actor_type: Any, actor_id: Any) -> Any:
-        return copy.deepcopy(self.rows.get((actor_type, actor_id), NOT_PRESENT))
+        found = copy.deepcopy(self.rows.get((actor_type, actor_id), NOT_PRESENT))
+        if found and found.state is UNDECODABLE:
+            raise CorruptState(actor_type, actor_id, "can't be decoded", path="$")
+        return found
 
     def put(
         self,
@@ -83,18 +91,23 @@ class DictStorage:
         *,
         expect: Any = OVERWRITE,
         etag: Any = None,
+        overwrite_corrupt: bool = False,
     ) -> UUID:
         actor = (actor_type, actor_id)
         if etag is not None and etag == expect:
             raise InvalidEtag(actor_type, actor_id, "the same")
-        if not self.is_there_already(actor, etag):
-            self.check(actor, expect)
-            self.write(actor, state, etag or self.mint(actor))
-        return self.rows[actor].etag
+        with self.lock:
+            if expect is OVERWRITE and not overwrite_corrupt:
+                self.get(*actor)
+            if not self.is_there_already(actor, etag):
+                self.check(actor, expect)
+                self.write(actor, state, etag or self.mint(actor))
+            return self.rows[actor].etag
 
     def delete(self, actor_type: Any, actor_id: Any, *, expect: Any = OVERWRITE) -> None:
-        self.check((actor_type, actor_id), expect)
-        self.rows.pop((actor_type, actor_id), None)
+        with self.lock:
+            self.check((actor_type, actor_id), expect)
+            self.rows.pop((actor_type, actor_id), None)
 
     def is_there_already(self, actor: Any, etag: Any) -> bool:
         return actor in self.rows and self.rows[actor].etag == etag
@@ -108,7 +121,8 @@ class DictStorage:
         if expect is OVERWRITE or present == (None if expect is ABSENT else expect):
             return
         kind = "gone" if row is None else "exists" if expect is ABSENT else "stale"
-        raise Conflict(actor[0], actor[1], "not it", kind=kind, expected=expect, actual=present)
+        reason = "not it; nothing was written"
+        raise Conflict(actor[0], actor[1], reason, kind=kind, expected=expect, actual=present)
 
     def write(self, actor: Any, state: Any, etag: Any) -> None:
         version = self.rows[actor].version + 1 if actor in self.rows else 1
@@ -117,20 +131,27 @@ class DictStorage:
     # --- many at once -------------------------------------------------------------------------
 
     def get_many(self, actors: Iterable[Any]) -> list[Any]:
-        return [self.get(*actor) for actor in actors]
+        return [self.attempt(self.get, *actor) for actor in actors]
 
     def put_many(self, puts: Iterable[Put], *, atomic: bool = False) -> list[Any]:
         return self.put_all(list(puts)) if atomic else [self.try_put(put) for put in puts]
 
-    def try_put(self, put: Put) -> Any:
+    def attempt(self, method: Callable[..., Any], *args: Any, **options: Any) -> Any:
         try:
-            return self.put(*put[:3], expect=put.expect, etag=put.etag)
+            return method(*args, **options)
         except StorageError as error:
             return error
+
+    def try_put(self, put: Put) -> Any:
+        return self.attempt(self.put, *put[:3], expect=put.expect, etag=put.etag)
 
     def put_all(self, puts: list[Put]) -> list[Any]:
         if len({put[:2] for put in puts}) < len(puts):
             raise InvalidId("a type", puts[0].actor_id, "twice")
+        with self.lock:
+            return self.put_all_locked(puts)
+
+    def put_all_locked(self, puts: list[Put]) -> list[Any]:
         before = dict(self.rows)
         results = [self.try_put(put) for put in puts]
         conflicts = tuple(result for result in results if isinstance(result, Conflict))
@@ -144,18 +165,11 @@ class DictStorage:
         self.rows.update(before)
 
     def delete_many(self, deletes: Iterable[Delete]) -> list[Any]:
-        return [self.try_delete(delete) for delete in deletes]
-
-    def try_delete(self, delete: Delete) -> Any:
-        try:
-            self.delete(*delete[:2], expect=delete.expect)
-        except StorageError as error:
-            return error
-        return None
+        return [self.attempt(self.delete, *one[:2], expect=one.expect) for one in deletes]
 
     def list_ids(self, actor_type: Any, *, after: Any = None, limit: int = 1000) -> list[Any]:
-        ids = sorted(actor_id for of, actor_id in self.rows if of == actor_type)
-        return [one for one in ids if after is None or one > after][:limit]
+        ids = sorted((actor_id for of, actor_id in list(self.rows) if of == actor_type), key=repr)
+        return [one for one in ids if after is None or repr(one) > repr(after)][:limit]
 
     def count(self, actor_type: Any) -> int:
-        return len(self.list_ids(actor_type))
+        return sum(of == actor_type for of, _ in list(self.rows))

@@ -78,9 +78,9 @@ class WritesAndThenComplains(DictStorage):
 
     told = "another state|version 2, not 1"
 
-    def put(self, *args: Any, expect: Any = OVERWRITE, etag: Any = None) -> UUID:
+    def put(self, *args: Any, expect: Any = OVERWRITE, **options: Any) -> UUID:
         try:
-            return super().put(*args, expect=expect, etag=etag)
+            return super().put(*args, expect=expect, **options)
         except Conflict as conflict:
             if conflict.kind == "stale":
                 self.write(args[:2], args[2], conflict.actual)

@@ -22,6 +22,7 @@ class ListsContract(ContractBase, is_part=True):
         page = door.list_ids(subject.actor_type, after=actor_id, limit=limit)
         while page and str(page[-1]).startswith(actor_id):
             assert len(page) <= limit
+            assert not set(page) & set(ids), "an id twice"
             ids += page
             page = door.list_ids(subject.actor_type, after=page[-1], limit=limit)
         return ids + [one for one in page if str(one).startswith(actor_id)]

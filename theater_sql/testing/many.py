@@ -56,10 +56,10 @@ class ManyContract(ContractBase, is_part=True):
         kinds = [error.kind for error in results if isinstance(error, Conflict)]
         assert kinds == ["exists", "gone"]
         assert isinstance(results[1], Conflict) and isinstance(results[2], Conflict)
-        found = door.get_many([(of, f"{actor_id}-{end}") for end in ("new", "none", "there")])
+        found = door.get_many([(of, f"{actor_id}-{end}") for end in ("there", "none", "new")])
         assert found[1] is NOT_PRESENT
-        assert [found[0].etag, found[2].etag] == [results[0], results[3]]
-        assert [subject.number(found[0].state), subject.number(found[2].state)] == [2, 5]
+        assert [found[0].etag, found[2].etag] == [results[3], results[0]]
+        assert [subject.number(found[0].state), subject.number(found[2].state)] == [5, 2]
         gone = door.delete_many(
             [Delete(of, there, etag), Delete(of, f"{actor_id}-none"), Delete(of, there, results[3])]
         )

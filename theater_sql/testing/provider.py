@@ -174,18 +174,22 @@ class ProviderContract(ContractBase, is_part=True):
         assert found == list(range(len(ids)))
 
     @needs(Capability.REOPEN)
-    def test_a_restart_keeps_what_is_stored_and_what_is_deleted(
+    def test_another_storage_of_the_database_sees_what_is_stored_and_what_is_deleted(
         self, door: Door, subject: Subject, actor_id: str
     ) -> None:
-        door.put(subject.actor_type, actor_id, subject.make(1))
-        door.put(subject.actor_type, f"{actor_id}-deleted", subject.make(1))
-        door.delete(subject.actor_type, f"{actor_id}-deleted")
-        with Door(self.reopen(door)) as after:
-            assert self.stored(after, subject, actor_id) == 1
-            assert self.stored(after, subject, f"{actor_id}-deleted") is None
-            after.put(subject.actor_type, actor_id, subject.make(2))
-            assert self.stored(door, subject, actor_id) == 2
-            after.close()
+        of, deleted = subject.actor_type, f"{actor_id}-deleted"
+        door.put(of, actor_id, subject.make(0))
+        for number in (1, 2):
+            with Door(self.reopen(door)) as before:
+                before.put(of, deleted, subject.make(number))
+                before.delete(of, deleted)
+                before.put(of, actor_id, subject.make(number))
+                before.close()
+            with Door(self.reopen(door)) as after:
+                assert self.stored(after, subject, actor_id) == number
+                assert self.stored(after, subject, deleted) is None
+                after.close()
+            assert self.stored(door, subject, actor_id) == number
 
     def test_what_is_not_declared_is_absent(
         self, door: Door, actor_id: str, undeclared: Capability | None
