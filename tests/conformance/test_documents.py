@@ -15,11 +15,12 @@ ROOT = Path(__file__).parent.parent.parent
 TEXT = (ROOT / "docs" / "testing.md").read_text()
 EXAMPLES = re.findall(r"^```python\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
 NAMED = sorted(set(re.findall(r"`((?:tests/[\w/]+\.py::)?test_\w+)`", TEXT)))
+NAMES = ["threads", "coroutines", "provider", "hooks"]
 LEAST = [120, 80, 35, 100]
 """So many tests run in each example, at the least."""
 
 
-@pytest.mark.parametrize(("example", "least"), zip(EXAMPLES, LEAST, strict=True), ids=LEAST)
+@pytest.mark.parametrize(("example", "least"), list(zip(EXAMPLES, LEAST, strict=True)), ids=NAMES)
 def test_example_passes_and_skips_nothing(example: str, least: int, tmp_path: Path) -> None:
     if example == EXAMPLES[1]:  # it goes on where the first one began
         example = f"import pytest\n\n{example}"
@@ -43,10 +44,10 @@ def test_that_is_named_is_there(name: str) -> None:
     if path:
         assert re.search(rf"^(async )?def {test}\(", (ROOT / path).read_text(), re.MULTILINE)
     else:
-        assert callable(getattr(StorageContract, test, None)) or test in tests_of_hooks()
+        assert callable(getattr(StorageContract, test, None)) or test in full_contract()
 
 
-def tests_of_hooks() -> set[str]:
+def full_contract() -> set[str]:
     """Return the tests of a storage that has every hook."""
 
     class Full(StorageContract):
