@@ -30,6 +30,7 @@ from theater_sql.core import Core, Options
 from theater_sql.errors import ConfigurationError
 from theater_sql.handles import HandleSteps
 from theater_sql.lanes import Lanes
+from theater_sql.options import check_names
 from theater_sql.registry import ActorRegistry
 from theater_sql.transactions import Transaction
 from theater_sql.waiting import adrive, adrive_many
@@ -137,6 +138,7 @@ class AsyncSQLStorage(AsyncStorage):
     def __init__(
         self, url: str | URL | Engine, actors: ActorRegistry, **options: Unpack[Options]
     ) -> None:
+        check_names(self, options, Options.__annotations__)
         self._core = Core(url, actors, **options)
 
     @overload

@@ -113,7 +113,8 @@ def model_binding(name: str, model: Any, state: Any, columns: Mapping[str, str])
     try:
         mapper: Mapper[Any] = sa.inspect(model)
     except sa.exc.NoInspectionAvailable:
-        raise RegistrationError(f"{name}: {model!r} is not a mapped class") from None
+        called = getattr(model, "__name__", f"a {type(model).__name__}")
+        raise RegistrationError(f"{name}: {called} is not a mapped class") from None
     table = getattr(mapper, "local_table", None)
     if not isinstance(table, sa.Table):
         raise RegistrationError(f"{name}: {model.__name__} is not mapped to a table")

@@ -10,7 +10,7 @@ import time
 from collections.abc import Generator, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from theater_sql.backends.base import Statement
 from theater_sql.bindings import Binding
@@ -271,13 +271,15 @@ class Call(Refusals):
                 stored=schema_version,
                 registered=self.binding.schema_version,
             )
-        statements = self.statements
+        present = self._etag(etag)
         try:
-            state = self.binding.codec.decode(statements.load_state(values))
+            state = self.binding.codec.decode(self.statements.load_state(values))
             if self.binding.identify:
                 self.binding.identify(state, self.binding.key(self.actor_id))
-            when = statements.load_time(updated_at)
-            return Found(state, Etag(statements.load_etag(etag)), version, when)
+            when = self.statements.load_time(updated_at)
+            if type(version) is not int or when is None:
+                raise CodecError("$", "its version or the time of its last write is not one")
+            return Found(state, present, version, when)
         except CodecError as error:
             failure = error
         except Exception as error:  # a column type's own code; its text may quote the value
@@ -287,7 +289,8 @@ class Call(Refusals):
     def _etag(self, value: Any) -> Etag:
         """Return a row's etag, or raise ``CorruptState``."""
         with suppress(Exception):
-            return Etag(self.statements.load_etag(value))
+            if type(etag := self.statements.load_etag(value)) is UUID:
+                return Etag(etag)
         raise self.corrupt(CodecError("$", "its etag is not one"))
 
     def check_time(self, conflict: Conflict | None) -> None:

@@ -22,6 +22,7 @@ from theater_sql.checks import (
     without_domain,
 )
 from theater_sql.codec import CodecError, ColumnCodec, Field, json_codec, same, scalar_info
+from theater_sql.codec.limits import check_finite
 from theater_sql.errors import RegistrationError
 from theater_sql.types import (
     TEXT_KEY,
@@ -107,6 +108,8 @@ def _functions(field: Field, scalar: Any, type_: Any, name: str) -> tuple[Check,
         check = _of_list(check, type_.as_tuple)
     if isinstance(scalar, inspect.DateTimeType):
         return check, attach_utc if is_aware(type_) else same
+    if isinstance(scalar, (inspect.FloatType, inspect.DecimalType)):
+        return check, _finite
     if isinstance(field.info, inspect.AnyType):
         return check, same  # the column's own values: a range, an address
     if scalar is None or isinstance(scalar, inspect.EnumType):
@@ -176,6 +179,15 @@ def _parse_json(text: str) -> Any:
 def _to_plain(value: Any) -> Any:
     """Turn what an exotic column type gives (an Enum member, a dataclass) into plain values."""
     return msgspec.to_builtins(value, builtin_types=_PLAIN)
+
+
+def _finite(value: Any) -> Any:
+    """Refuse what SQL of somebody else's may have stored, and no put could store again."""
+    if type(value) is float:
+        check_finite("$", value)
+    elif type(value) is Decimal and not value.is_finite():
+        raise CodecError("$", "NaN or infinity")
+    return value
 
 
 def attach_utc(value: Any) -> Any:

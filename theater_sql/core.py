@@ -26,8 +26,10 @@ from theater_sql.contract import (
     Results,
 )
 from theater_sql.errors import ConfigurationError, InvalidEtag, StorageError
+from theater_sql.identity import plain_uuid
 from theater_sql.lanes import Bounds, Lanes
 from theater_sql.listings import Listing
+from theater_sql.options import MOST_WRITERS, check_choice, check_number, check_timeout
 from theater_sql.registry import ActorRegistry
 from theater_sql.statements import Statements
 from theater_sql.tables import Layout
@@ -50,9 +52,9 @@ class Options(TypedDict, total=False):
     is acknowledged survives a crash of the server and its machine; or ``"relaxed"``: the last
     moments before such a crash may be lost, though nothing older and never in part. Settings
     of the lanes: ``writers``, the number of write connections (1; two to four across a
-    network); ``max_batch_rows`` (256) and ``max_batch_bytes`` (1 MiB), what one flush takes;
-    ``max_queue`` (100,000), beyond which calls wait outside and end as ``Unavailable``, if
-    they are not let in before their deadline.
+    network; at most 64); ``max_batch_rows`` (256) and ``max_batch_bytes`` (1 MiB), what one
+    flush takes; ``max_queue`` (100,000), beyond which calls wait outside and end as
+    ``Unavailable``, if they are not let in before their deadline.
     """
 
     timeout: float
@@ -78,15 +80,19 @@ class Core:
         max_batch_bytes: int = 2**20,
         max_queue: int = 100_000,
     ) -> None:
-        _check_positive("timeout", timeout, (int, float))
-        _check_positive("writers", writers)
-        _check_positive("max_batch_rows", max_batch_rows)
-        _check_positive("max_batch_bytes", max_batch_bytes)
-        _check_positive("max_queue", max_queue)
-        if durability not in ("full", "relaxed"):
-            raise ConfigurationError('durability is "full" or "relaxed"')
+        check_timeout(timeout)
+        check_number("writers", writers, MOST_WRITERS)
+        check_number("max_batch_rows", max_batch_rows)
+        check_number("max_batch_bytes", max_batch_bytes)
+        check_number("max_queue", max_queue)
+        check_choice("durability", durability, ("full", "relaxed"))
+        if not isinstance(actors, ActorRegistry):
+            raise ConfigurationError(f"actors is an ActorRegistry, not a {type(actors).__name__}")
         self._url = url
-        self._engine = url if not isinstance(url, (str, URL)) else engine_for(url, timeout=timeout)
+        engine: Any = url
+        if issubclass(type(url), (str, URL)):
+            engine = engine_for(engine, timeout=timeout)
+        self._engine: Engine = engine
         self.backend = backend_for(self._engine, timeout, relaxed=durability == "relaxed")
         self._actors = actors
         self._timeout = timeout
@@ -99,7 +105,11 @@ class Core:
         )
 
     def _deadline(self, timeout: float | None) -> float:
-        return time.monotonic() + (self._timeout if timeout is None else timeout)
+        if timeout is None:
+            timeout = self._timeout
+        else:
+            check_timeout(timeout)
+        return time.monotonic() + timeout
 
     def call(self, actor_type: Any, actor_id: ActorId, deadline: float) -> Call:
         """Return the steps of one call on an actor."""
@@ -110,7 +120,7 @@ class Core:
         self, actor_type: Any, after: ActorId | None, limit: int, timeout: float | None
     ) -> Steps[list[ActorId]]:
         """Return the steps of ``SQLStorage.list_ids``."""
-        _check_positive("limit", limit)
+        check_number("limit", limit)
         return self._listing(actor_type, timeout).ids(after, limit)
 
     def count(self, actor_type: Any, timeout: float | None) -> Steps[int]:
@@ -146,17 +156,17 @@ class Core:
         timeout: float | None,
     ) -> Steps[Etag]:
         """Return the steps of ``SQLStorage.put``."""
-        if type(expect) is not UUID or etag is not None:
-            self._check_etags(actor_type, actor_id, expect, etag)
         call = self.call(actor_type, actor_id, self._deadline(timeout))
+        if type(expect) is not UUID or etag is not None:
+            expect, etag = _checked_etags(call, expect, etag)
         return call.put(state, expect, etag, overwrite_corrupt=overwrite_corrupt)
 
     def delete(
         self, actor_type: Any, actor_id: ActorId, expect: Etag | Expect, timeout: float | None
     ) -> Steps[None]:
         """Return the steps of ``SQLStorage.delete``."""
-        self._check_etags(actor_type, actor_id, expect, None)
-        return self.call(actor_type, actor_id, self._deadline(timeout)).delete(expect)
+        call = self.call(actor_type, actor_id, self._deadline(timeout))
+        return call.delete(_checked_etags(call, expect, None)[0])
 
     def get_many(self, actors: Iterable[Any], timeout: float | None) -> Rounds[Results[Any]]:
         """Return the steps of ``SQLStorage.get_many``."""
@@ -171,10 +181,8 @@ class Core:
 
         def item(put: Put) -> Item | StorageError:
             def start(call: Call) -> Steps[Etag]:
-                self._check_etags(put.actor_type, put.actor_id, put.expect, put.etag)
-                return call.put(
-                    put.state, put.expect, put.etag, overwrite_corrupt=overwrite_corrupt
-                )
+                expect, etag = _checked_etags(call, put.expect, put.etag)
+                return call.put(put.state, expect, etag, overwrite_corrupt=overwrite_corrupt)
 
             return self._item(deadline, put.actor_type, put.actor_id, start)
 
@@ -187,9 +195,9 @@ class Core:
         deadline = self._deadline(timeout)
         entries = []
         for put in _items(Put, puts):
-            self._check_etags(put.actor_type, put.actor_id, put.expect, put.etag)
             call = self.call(put.actor_type, put.actor_id, deadline)
-            entries.append(Entry(call, call.prepare(put.state, put.etag), put.expect))
+            expect, etag = _checked_etags(call, put.expect, put.etag)
+            entries.append(Entry(call, call.prepare(put.state, etag), expect))
         return put_all(entries, overwrite_corrupt, deadline)
 
     def delete_many(self, deletes: Iterable[Any], timeout: float | None) -> Rounds[Results[None]]:
@@ -198,8 +206,7 @@ class Core:
 
         def item(delete: Delete) -> Item | StorageError:
             def start(call: Call) -> Steps[None]:
-                self._check_etags(delete.actor_type, delete.actor_id, delete.expect, None)
-                return call.delete(delete.expect)
+                return call.delete(_checked_etags(call, delete.expect, None)[0])
 
             return self._item(deadline, delete.actor_type, delete.actor_id, start)
 
@@ -223,18 +230,6 @@ class Core:
             return Item(call.actor, start(call))
         except StorageError as error:
             return error
-
-    def _check_etags(self, actor_type: Any, actor_id: ActorId, expect: Any, etag: Any) -> None:
-        if not isinstance(expect, (UUID, Expect)):
-            problem = "expect= is an etag, ABSENT or OVERWRITE"
-        elif etag is not None and not isinstance(etag, UUID):
-            problem = "etag= is an etag"
-        elif etag is not None and etag == expect:
-            problem = "etag= is the etag that is expected: every write needs a new one"
-        else:
-            return
-        name = self._actors.match(actor_type).name
-        raise InvalidEtag(name, actor_id, f"{problem}; nothing was sent")
 
     def close(self) -> None:
         """Finish what is queued and close the connections; an engine that was given stays."""
@@ -263,9 +258,26 @@ class Core:
         return differences(self._engine, self._actors)
 
 
+def _checked_etags(call: Call, expect: Any, etag: Any) -> tuple[Any, Any]:
+    """Return what a write expects and brings along as plain UUIDs, or raise ``InvalidEtag``."""
+    expected = expect if type(expect) is Expect else plain_uuid(expect)
+    brought = plain_uuid(etag)
+    if expected is None:
+        problem = "expect= is an etag, ABSENT or OVERWRITE"
+    elif etag is not None and brought is None:
+        problem = "etag= is an etag"
+    elif brought is not None and brought == expected:
+        problem = "etag= is the etag that is expected: every write needs a new one"
+    else:
+        return expected, brought
+    raise call.error(InvalidEtag, f"{problem}; nothing was sent")
+
+
 def _items(kind: type[N], items: Iterable[Any]) -> list[N]:
     """Return the items of a call on many actors, refusing what is none before anything is sent."""
     made = []
+    if not isinstance(items, Iterable):
+        raise ConfigurationError(f"items are an iterable, not a {type(items).__name__}")
     for position, item in enumerate(items):
         try:
             made.append(kind(*item) if isinstance(item, tuple) else kind(item))
@@ -273,8 +285,3 @@ def _items(kind: type[N], items: Iterable[Any]) -> list[N]:
             wanted = ", ".join(kind._fields)
             raise ConfigurationError(f"item {position} is not a tuple of {wanted}") from None
     return made
-
-
-def _check_positive(name: str, value: object, kinds: tuple[type, ...] = (int,)) -> None:
-    if type(value) not in kinds or not value > 0:  # type: ignore[operator]
-        raise ConfigurationError(f"{name}={value!r}: it has to be a number above zero")

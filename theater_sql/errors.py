@@ -50,7 +50,11 @@ class StorageError(TheaterSQLError):
             return self.reason
         if self.actor_id is None:
             return f"{self.actor_type}: {self.reason}"
-        return f"{self.actor_type}[{self.actor_id!r}]: {self.reason}"
+        try:
+            shown = repr(self.actor_id)
+        except Exception:  # what is no id may be anything
+            shown = f"<{type(self.actor_id).__name__}>"
+        return f"{self.actor_type}[{shown}]: {self.reason}"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _revive, (type(self), self.__dict__.copy())

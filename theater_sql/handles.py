@@ -17,6 +17,7 @@ from theater_sql.contract import (
 )
 from theater_sql.core import Core
 from theater_sql.errors import StorageError
+from theater_sql.options import check_timeout
 
 T = TypeVar("T")
 
@@ -29,6 +30,8 @@ class HandleSteps(Generic[S]):
     def __init__(
         self, core: Core, actor_type: ActorTypeLike[S], actor_id: ActorId, timeout: float | None
     ) -> None:
+        if timeout is not None:
+            check_timeout(timeout)
         self._core = core
         self._actor = (actor_type, actor_id)
         self._timeout = timeout

@@ -18,7 +18,7 @@ from theater_sql.bindings import (
 )
 from theater_sql.codec import DocumentCodec, json_codec, shape_of
 from theater_sql.contract import ActorType, ActorTypeLike, S
-from theater_sql.errors import RegistrationError
+from theater_sql.errors import InvalidId, RegistrationError
 from theater_sql.identity import class_path, type_name
 from theater_sql.tables import generic_layout, route_table
 
@@ -57,13 +57,26 @@ class ActorRegistry:
         return self._bindings.get(name) or generic_binding(name, self.generic, UNTYPED)
 
     def _name(self, actor_type: ActorTypeLike[Any]) -> str:
-        if isinstance(actor_type, ActorType) and actor_type.name in self._bindings:
-            return actor_type.name
-        registered = self._names.get(actor_type) if isinstance(actor_type, type) else None
+        if type(actor_type) is ActorType:
+            name = actor_type.name
+            if type(name) is str and name in self._bindings:
+                return name
+        if not issubclass(type(actor_type), type):
+            return type_name(actor_type)
+        registered = self._registered(actor_type)
         name = registered or type_name(actor_type)
-        if registered is None and isinstance(actor_type, type):
-            self._check_owner(name, actor_type)
+        if registered is None:
+            self._check_owner(name, actor_type)  # type: ignore[arg-type]
         return name
+
+    def _registered(self, actor: Any) -> str | None:
+        """Return the name that a class was registered with."""
+        if not issubclass(type(actor), type):
+            return None
+        try:
+            return self._names.get(actor)
+        except Exception:
+            raise InvalidId(None, None, "an actor type's class can't be hashed") from None
 
     def _check_owner(self, name: str, actor: type[Any]) -> None:
         """Refuse a class that claims a name by which another class was registered.
@@ -156,21 +169,21 @@ class ActorRegistry:
         schema_version: Any = 1,
         **options: Any,
     ) -> ActorType[Any]:
-        if isinstance(aliases, str) or not all(isinstance(alias, str) for alias in aliases):
-            raise RegistrationError(f"{name or actor!r}: aliases= is a tuple of names")
+        name = type_name(actor if name is None else name)
+        if type(aliases) not in (tuple, list, set, frozenset):
+            raise RegistrationError(f"{name}: aliases= is a tuple of names")
         if type(schema_version) is not int or not 1 <= schema_version < 2**31:
-            raise RegistrationError(f"{name or actor!r}: schema_version is a number from 1")
-        name = type_name(name or actor)
-        names = [name, *(type_name(alias) for alias in aliases)]
-        for taken in (n for n in names if n in self._bindings):
+            raise RegistrationError(f"{name}: schema_version is a number from 1")
+        names = [name, *(_alias(alias, name) for alias in aliases)]
+        for taken in (n for n in names if n in self._bindings or names.count(n) > 1):
             raise RegistrationError(f"{name}: the name {taken!r} is registered already")
-        if actor in self._names:
+        if self._registered(actor) is not None:
             raise RegistrationError(f"{name}: {actor.__qualname__} is registered already")
         binding = self._bind(name, **options)
         for other in self:
             if other.layout.table is binding.layout.table is not self.generic.table:
                 raise RegistrationError(f"{name}: {other.name} has the table {other.layout.table}")
-        binding = binding._replace(aliases=tuple(aliases), schema_version=schema_version)
+        binding = binding._replace(aliases=tuple(names[1:]), schema_version=schema_version)
         self._bindings.update(dict.fromkeys(names, binding))
         if isinstance(actor, type):
             self._names[actor] = name
@@ -187,9 +200,14 @@ class ActorRegistry:
         id_type: Any = None,
         columns: Mapping[str, str] | None = None,
     ) -> Binding:
+        if not (table is None or table is GENERIC or type(table) is str):
+            raise RegistrationError(f"{name}: table= is a name or GENERIC")
+        if columns is not None and not _is_names(columns):
+            raise RegistrationError(f"{name}: columns= is a dict of names")
         if (table is GENERIC or model is not None) and id_type is not None:
             raise RegistrationError(f"{name}: id_type= is for a table derived from the state")
-        if (table is GENERIC and (model or columns)) or (model and table):
+        has_model = model is not None
+        if (table is GENERIC and (has_model or columns)) or (has_model and table is not None):
             raise RegistrationError(f"{name}: table=, model= and columns= contradict each other")
         if table is GENERIC:
             codec = UNTYPED if state is None else DocumentCodec(json_codec(state, name))
@@ -206,6 +224,18 @@ class ActorRegistry:
             str if id_type is None else id_type,
             columns or {},
         )
+
+
+def _alias(alias: Any, name: str) -> str:
+    if not isinstance(alias, str):
+        raise RegistrationError(f"{name}: aliases= is a tuple of names")
+    return type_name(alias)
+
+
+def _is_names(columns: Any) -> bool:
+    return isinstance(columns, Mapping) and all(
+        type(field) is str and type(column) is str for field, column in columns.items()
+    )
 
 
 def _snake(name: str) -> str:

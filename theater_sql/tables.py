@@ -135,9 +135,10 @@ def state_columns(
     if unknown:
         raise RegistrationError(f"{name}: columns= names {sorted(unknown)}, which are no fields")
     columns = [column_of(field) for field in fields]
-    for column in columns:
-        column.name = column.key = names.get(column.name, column.name)
-    _check_names([column.name for column in columns], name)
+    wanted = [names.get(column.name, column.name) for column in columns]
+    _check_names(wanted, name)
+    for column, called in zip(columns, wanted, strict=True):
+        column.name = column.key = called
     return columns
 
 
@@ -155,8 +156,8 @@ def derived_layout(
 
 
 def _key_columns(id_types: Sequence[type]) -> list[sa.Column[Any]]:
-    if not id_types or not set(id_types) <= ID_TYPES.keys():
-        raise RegistrationError(f"id_type {id_types!r}: str, int, UUID, bytes or a tuple of these")
+    if not id_types or not all(any(kind is one for one in ID_TYPES) for kind in id_types):
+        raise RegistrationError("id_type is str, int, UUID, bytes or a tuple of these")
     names = [f"actor_id_{n}" for n in range(1, len(id_types) + 1)]
     if len(names) == 1:
         names = ["actor_id"]
@@ -173,8 +174,12 @@ def _check_names(names: Sequence[str], of: str) -> None:
             problem = "is a column of ours or SQLAlchemy's"
         elif name.lower() in seen:
             problem = "differs from another only in case"
-        elif len(name.encode()) > _MAX_NAME_BYTES:
+        elif not name or "\0" in name or "%(" in name:
+            problem = "is empty or holds NUL or %(, which is a parameter to SQLAlchemy"
+        elif len(name.encode(errors="surrogatepass")) > _MAX_NAME_BYTES:
             problem = f"is longer than {_MAX_NAME_BYTES} bytes"
+        elif any("\ud800" <= char <= "\udfff" for char in name):
+            problem = "holds a lone surrogate"
         else:
             seen.add(name.lower())
             continue

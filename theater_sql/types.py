@@ -34,6 +34,8 @@ class UTCDateTime(TypeDecorator[datetime]):
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         if isinstance(value, str):
             value = datetime.fromisoformat(value)
+            if value.tzinfo is None:  # as SQLite's own CURRENT_TIMESTAMP, which is in UTC
+                value = value.replace(tzinfo=UTC)
         return value.astimezone(UTC) if value is not None else None
 
 

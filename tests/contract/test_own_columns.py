@@ -139,10 +139,10 @@ BAD: list[tuple[str, Any]] = [
     ("enum", "GOOD"),
     ("uuid_text", ID.hex),
     ("moment", WHEN.replace(tzinfo=None, fold=1)),
+    ("double", -0.0),  # which SQLite keeps as the integer 0
+    ("half", -0.0),
 ]
 BAD_ON_SQLITE: list[tuple[str, Any]] = [
-    ("double", -0.0),
-    ("half", -0.0),
     ("json", 1.0),
     ("json", 2**63),
     ("json", -0.0),
@@ -187,8 +187,8 @@ def test_what_would_not_come_back_is_refused_by_name(storage: SQLStorage, url: s
     assert not storage.get("Own", "a")
 
 
-def test_generic_jsonb_refuses_numbers_that_it_changes(pg_url: str) -> None:
-    with SQLStorage(pg_url, ACTORS) as storage:
+def test_generic_jsonb_refuses_numbers_that_it_changes(url: str) -> None:
+    with SQLStorage(url, ACTORS) as storage:
         storage.create_all()
         for value in ({"a": 1e16}, [-0.0], {"a": [{"b": -1e300}]}, "nul \0"):
             with pytest.raises(InvalidState):

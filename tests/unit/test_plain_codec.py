@@ -31,7 +31,7 @@ hashable = st.recursive(
     | text
     | st.binary()
     | st.dates()
-    | st.times()
+    | st.times().map(lambda moment: moment.replace(fold=0))
     | st.timedeltas()
     | moments
     | st.decimals(allow_nan=False, allow_infinity=False)

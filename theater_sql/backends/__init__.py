@@ -20,16 +20,26 @@ _DRIVERS = {"postgresql": "psycopg", "sqlite": "pysqlite"}
 
 def normal_url(url: str | URL) -> URL:
     """Return a URL that names its driver, refusing what theater_sql does not speak."""
-    try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError):
-        raise ConfigurationError(
-            "not a database URL: write sqlite:///file.db or postgresql+psycopg://host/database"
-        ) from None
+    parsed = _parsed(url)
     _check_query(parsed)
     name, _, driver = parsed.drivername.partition("+")
     _check_driver(name, driver or _DRIVERS.get(name, ""))
     return parsed.set(drivername=f"{name}+{_DRIVERS[name]}")
+
+
+def _parsed(url: str | URL) -> URL:
+    try:
+        parsed = make_url(url)
+        # Raises for a lone surrogate; no file, host or role can have a NUL in its name either.
+        texts = (parsed.host, parsed.database, parsed.username, str(parsed.password))
+        is_odd = any(b"\0" in (text or "").encode() for text in texts)
+        if not is_odd and (parsed.port is None or 0 < parsed.port < 2**16):
+            return parsed
+    except (ArgumentError, TypeError, ValueError):
+        pass
+    raise ConfigurationError(
+        "not a database URL: write sqlite:///file.db or postgresql+psycopg://host/database"
+    )
 
 
 def _check_query(url: URL) -> None:
@@ -68,6 +78,8 @@ def engine_for(url: str | URL, *, create: bool = False, timeout: float = 10.0) -
                 connect_args={"check_same_thread": False},
             )
         return create_engine(parsed, hide_parameters=True, poolclass=NullPool)
+    except (TypeError, ValueError):
+        raise ConfigurationError("an option in the URL's query part can't work") from None
     except ModuleNotFoundError as error:
         raise ConfigurationError(
             f"{error.name} is not installed: pip install 'theater-sql[postgresql]'"
@@ -83,7 +95,7 @@ def backend_for(engine: Engine, timeout: float, *, relaxed: bool = False) -> Bac
 
     Where ``relaxed``, commits are acknowledged before they are on the disk.
     """
-    if not isinstance(engine, Engine):
+    if not issubclass(type(engine), Engine):
         raise ConfigurationError(
             f"a {type(engine).__name__} can't be used: pass its URL, or a sync engine such as "
             'create_engine("postgresql+psycopg://...")'

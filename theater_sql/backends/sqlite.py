@@ -23,7 +23,7 @@ from theater_sql.backends.base import (
 )
 from theater_sql.backends.sqlite_faults import classify
 from theater_sql.backends.sqlite_sessions import BorrowedConnection, SQLiteSession
-from theater_sql.checks import check_on, is_aware, on_dialect, signed_zero
+from theater_sql.checks import check_jsonb, check_on, is_aware, on_dialect, signed_zero
 from theater_sql.codec import CodecError
 from theater_sql.types import Document
 
@@ -107,7 +107,8 @@ class SQLite:
         """Return how a column travels: as SQLAlchemy's type for SQLite says."""
         type_: Any = on_dialect(column.type, self.dialect)
         if isinstance(type_, Document):
-            return Wire(sa.Text(), column)
+            # Text takes all JSON; what PostgreSQL's jsonb would change is refused here too.
+            return Wire(sa.Text(), column, check=check_jsonb if type_.jsonb else None)
         if isinstance(type_, sa.JSON):
             return Wire(sa.Text(), column, load=_json_text, check=_check_number)
         check = check_on(column.type, self.dialect)
@@ -115,6 +116,8 @@ class SQLite:
         bind, load = impl.bind_processor(self.dialect), impl.result_processor(self.dialect, None)
         if isinstance(type_, TypeDecorator):
             impl = type_.type_engine(self.dialect)
+        if isinstance(impl, sa.Boolean) and not isinstance(type_, TypeDecorator):
+            load = _bool
         rounds = isinstance(impl, sa.Numeric) and impl.asdecimal
         if bind and load and (rounds or (isinstance(type_, _OWN_FORMAT) and not is_aware(type_))):
             bind = _exactly(bind, load)
@@ -167,6 +170,13 @@ def _check_number(text: str) -> str:
 def _json_text(value: Any) -> Any:
     """Undo the numeric affinity of a column declared JSON."""
     return value if isinstance(value, str) else repr(value)
+
+
+def _bool(value: Any) -> bool:
+    """Refuse what SQLAlchemy would take for true."""
+    if value not in (0, 1):
+        raise CodecError("$", "neither true nor false")
+    return bool(value)
 
 
 def _bare(value: Any) -> bytes | None:

@@ -48,7 +48,7 @@ _CHECKS: Final[tuple[tuple[Any, Callable[[Any], Check]], ...]] = (
     (sa.SmallInteger, lambda _: plain.integer(16)),
     (sa.BigInteger, lambda _: plain.integer(64)),
     (sa.Integer, lambda _: plain.integer(32)),
-    (sa.Float, plain.floating),
+    (sa.Float, plain.floating_column),
     (ExactDecimal, lambda _: plain.decimal(sa.Numeric())),
     (sa.Numeric, plain.decimal),
     (sa.Boolean, lambda _: plain.exact(bool)),
@@ -123,7 +123,10 @@ def without_domain(type_: Any) -> Any:
 
 def _array(type_: Any, dialect: Dialect | None) -> Check:
     """Take lists of lists as an array has them, and what each item's type takes."""
-    check_item = check_for(type_.item_type, dialect)
+    is_float = isinstance(type_.item_type, sa.Float)  # an array keeps the sign of its zeros
+    check_item = (
+        plain.floating(type_.item_type) if is_float else check_for(type_.item_type, dialect)
+    )
     kind: Any = tuple if type_.as_tuple else list
 
     def shape(value: Any, dimensions: int | None) -> tuple[int, ...]:

@@ -163,7 +163,7 @@ def single(value: Any) -> float:
 def signed_zero(number: Any) -> Any:
     """Refuse a zero whose sign would be lost."""
     if number == 0 and copysign(1, number) < 0:
-        raise CodecError("$", "-0.0, which comes back as 0.0: add 0.0 to it")
+        raise CodecError("$", "-0.0, which comes back as 0.0: add 0 to it")
     return number
 
 
@@ -177,6 +177,12 @@ def floating(type_: Any) -> Check:
     if type_.asdecimal:
         raise RegistrationError("a Float as Decimal rounds: use Numeric")
     return single if is_single(type_) else double
+
+
+def floating_column(type_: Any) -> Check:
+    """Refuse besides the zero whose sign a column of SQLite loses: it keeps it as an integer."""
+    check = floating(type_)
+    return lambda value: signed_zero(check(value))
 
 
 def _fits_scale(value: Decimal, scale: int) -> bool:
@@ -200,7 +206,8 @@ def decimal(type_: Any) -> Check:
             raise CodecError("$", f"more than {scale} decimal places")
         if precision is not None and value and value.adjusted() >= precision - (scale or 0):
             raise CodecError("$", f"more than {precision} digits")
-        return value
+        # PostgreSQL writes no exponents: 1E+3 is 1000 there.
+        return Decimal(f"{signed_zero(value):f}") if exponent > 0 else signed_zero(value)
 
     def check_float(value: Any) -> Any:
         number = signed_zero(double(value))

@@ -79,5 +79,5 @@ def check_tree(value: Any, path: str = "$", depth: int = 0) -> None:
         check_aware(path, value)
         if value.utcoffset() % timedelta(minutes=1):
             raise CodecError(path, "a zone whose offset has seconds, which JSON would cut")
-    elif kind is time and value.tzinfo is not None:
-        raise CodecError(path, "time with a zone")
+    elif kind is time and (value.tzinfo is not None or value.fold):
+        raise CodecError(path, "time with a zone, or a fold")

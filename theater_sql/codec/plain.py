@@ -32,7 +32,7 @@ class PlainCodec:
     def encode(self, state: Any) -> str:
         """Return the JSON text of a state, or raise ``CodecError`` naming the path."""
         try:
-            data = msgspec.json.encode(_tagged(state, "$", 0))
+            data = msgspec.json.encode(_Tagger().tagged(state, "$", 0))
         except (UnicodeEncodeError, ValueError) as error:
             if isinstance(error, CodecError):
                 raise
@@ -48,38 +48,55 @@ class PlainCodec:
             raise CodecError("$", "not valid JSON") from None
 
 
-def _tagged(value: Any, path: str, depth: int) -> Any:
-    kind = type(value)
-    if kind in _SCALARS:
-        return value
-    if depth > MAX_DEPTH:
-        raise CodecError(path, f"nested deeper than {MAX_DEPTH}")
-    if kind is float:
-        check_finite(path, value)
-        return value
-    if kind is list:
-        return [_tagged(item, f"{path}[{i}]", depth + 1) for i, item in enumerate(value)]
-    if kind is dict:
-        return _tagged_dict(value, path, depth)
-    if kind in _CONTAINERS:
-        items = [_tagged(item, f"{path}[{i}]", depth + 1) for i, item in enumerate(value)]
-        return {f"${kind.__name__}": items}
-    encode = _ENCODERS.get(kind)
-    if encode is None:
-        raise CodecError(path, f"a {kind.__name__} can't be stored without a state type")
-    return {f"${kind.__name__.lower()}": encode(value, path)}
+class _Tagger:
+    """Tags one state. It counts what its text will have at least: a tree whose branches are one
+    object many times over has no end otherwise.
+    """
 
+    __slots__ = ("_size",)
 
-def _tagged_dict(value: dict[Any, Any], path: str, depth: int) -> dict[str, Any]:
-    for key in value:
-        if type(key) is not str:
-            raise CodecError(path, f"a key that is a {type(key).__name__}, not a str")
-    items = {key: _tagged(item, f"{path}.{key}", depth + 1) for key, item in value.items()}
-    if len(items) == 1:
-        key, item = next(iter(items.items()))
-        if key.startswith("$"):
-            return {f"${key}": item}
-    return items
+    def __init__(self) -> None:
+        self._size = 0
+
+    def tagged(self, value: Any, path: str, depth: int) -> Any:
+        kind = type(value)
+        if kind in _SCALARS:
+            return value
+        if depth > MAX_DEPTH:
+            raise CodecError(path, f"nested deeper than {MAX_DEPTH}")
+        if kind is float:
+            check_finite(path, value)
+            return value
+        if kind is list:
+            return self._items(value, path, depth)
+        if kind is dict:
+            return self._dict(value, path, depth)
+        if kind in _CONTAINERS:
+            return {f"${kind.__name__}": self._items(value, path, depth)}
+        encode = _ENCODERS.get(kind)
+        if encode is None:
+            raise CodecError(path, f"a {kind.__name__} can't be stored without a state type")
+        return {f"${kind.__name__.lower()}": encode(value, path)}
+
+    def _items(self, value: Any, path: str, depth: int) -> list[Any]:
+        self._count(path, value)
+        return [self.tagged(item, f"{path}[{i}]", depth + 1) for i, item in enumerate(value)]
+
+    def _dict(self, value: dict[Any, Any], path: str, depth: int) -> dict[str, Any]:
+        self._count(path, value)
+        for key in value:
+            if type(key) is not str:
+                raise CodecError(path, f"a key that is a {type(key).__name__}, not a str")
+        items = {key: self.tagged(item, f"{path}.{key}", depth + 1) for key, item in value.items()}
+        if len(items) == 1:
+            key, item = next(iter(items.items()))
+            if key.startswith("$"):
+                return {f"${key}": item}
+        return items
+
+    def _count(self, path: str, value: Any) -> None:
+        self._size += 2 + len(value)
+        check_size(path, self._size)
 
 
 def _untagged(value: Any, path: str) -> Any:
@@ -120,6 +137,8 @@ def _encode_datetime(value: datetime, path: str) -> str:
 def _encode_time(value: time, path: str) -> str:
     if value.tzinfo is not None:
         raise CodecError(path, "time with a zone")
+    if value.fold:
+        raise CodecError(path, "time with a fold")
     return value.isoformat()
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 from msgspec import inspect
 
+from theater_sql.codec.kept import types_kept
 from theater_sql.codec.limits import CodecError
 from theater_sql.codec.typed import (
     Info,
@@ -214,7 +215,7 @@ class PydanticShape:
             raise pydantic_error(error) from None
 
     def check_back(self, state: Any, back: Any) -> None:
-        if back != state:
+        if back != state or not types_kept(state, back):
             raise CodecError("$", "the model does not come back equal")
 
 

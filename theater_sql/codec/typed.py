@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 import msgspec
 from msgspec import inspect
 
+from theater_sql.codec.kept import types_kept
 from theater_sql.codec.limits import CodecError, check_size, check_tree
 from theater_sql.errors import RegistrationError
 
@@ -71,6 +72,8 @@ def inspect_type(type_: Any, name: str) -> Info:
         info = inspect.type_info(type_)
     except (TypeError, NameError) as error:
         raise RegistrationError(f"{_culprit(type_, name)}: {error}") from error
+    except Exception as error:  # what is no type may raise anything
+        raise RegistrationError(f"{name}: a {type(type_).__name__} is no type") from error
     refuse_unstorable(info, name)
     return info
 
@@ -178,7 +181,7 @@ class TypedCodec:
         if (self._compares or type(back) is not type(state)) and back != state:
             raise CodecError("$", "a value that JSON would change")
         again = self._encoder.encode(back) if self._encodes_twice else data
-        if again != data and _plain(back) != _plain(state):
+        if (again != data and _plain(back) != _plain(state)) or not types_kept(state, back):
             raise CodecError("$", "its type drops or changes a part of it")
 
     def decode(self, text: str) -> Any:
@@ -209,7 +212,8 @@ class PydanticCodec:
                 raise
             raise CodecError("$", "the model can't be dumped as JSON") from None
         check_size("$", len(text.encode()))
-        if self.decode(text) != state:
+        back = self.decode(text)
+        if back != state or not types_kept(state, back):
             raise CodecError("$", "the model's JSON does not validate to an equal model")
         return text
 

@@ -7,8 +7,6 @@ After each step both have to see what the model says is stored.
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, ClassVar, Final
@@ -19,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from theater_sql.contract import ABSENT, OVERWRITE, Delete, Etag, Expect, Put
 from theater_sql.errors import BatchConflict, InvalidEtag, InvalidId, StorageError
+from theater_sql.testing.doors import Door
 from theater_sql.testing.model import Actor, Expected, Model
 
 _HOSTS: Final = st.integers(0, 1)
@@ -34,7 +33,7 @@ _PUTS: Final = st.tuples(_ACTORS, _NUMBERS, _EXPECTS, _TOKENS)
 
 
 def _needs(method: str) -> Callable[[Any], Any]:
-    return precondition(lambda machine: hasattr(machine.hosts[0], method))
+    return precondition(lambda machine: hasattr(machine.hosts[0].raw, method))
 
 
 class StorageMachine(RuleBasedStateMachine):
@@ -70,12 +69,11 @@ class StorageMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self._loop = asyncio.new_event_loop()
         self._prefix = uuid4().hex
         self._steps = 0
         self.model = Model()
         self.expected = Expected(self.model, self.same_state)
-        self.hosts = [self._settled(self.open_storage()) for _ in range(2)]
+        self.hosts = [self._opened() for _ in range(2)]
         self._actors: list[Actor] = [
             (actor_type, f"{self._prefix}-{name}")
             for name in ("a", "b")
@@ -89,35 +87,28 @@ class StorageMachine(RuleBasedStateMachine):
         """Remove what is left of this run's actors, and close the storages."""
         for actor in self.model.rows:
             with suppress(StorageError):
-                self._call(0, "delete", *actor)
+                self.hosts[0].delete(*actor)
         for host in self.hosts:
-            self._settled(host.close())
-        self._loop.close()
+            self._close(host)
 
     # --- calls --------------------------------------------------------------------------------
 
-    def _settled(self, result: Any) -> Any:
-        """Await what a storage for coroutines gives."""
-        if not inspect.isawaitable(result):
-            return result
+    def _opened(self) -> Door:
+        return Door(self.open_storage())
 
-        async def awaited() -> Any:
-            return await result
-
-        return self._loop.run_until_complete(awaited())
-
-    def _call(self, host: int, method: str, *args: Any, **options: Any) -> Any:
-        return self._settled(getattr(self.hosts[host], method)(*args, **options))
+    def _close(self, host: Door) -> None:
+        host.close()
+        host.stop()
 
     def _attempt(self, call: Callable[..., Any], *args: Any, **options: Any) -> Any:
         """Return what a call returns or, of the errors of a storage, what it raises."""
         try:
-            return self._settled(call(*args, **options))
+            return call(*args, **options)
         except StorageError as error:
             return error
 
     def _count(self, actor_type: Any) -> int:
-        return int(self._call(0, "count", actor_type)) if hasattr(self.hosts[0], "count") else 0
+        return int(self.hosts[0].count(actor_type)) if hasattr(self.hosts[0].raw, "count") else 0
 
     # --- arguments ----------------------------------------------------------------------------
 
@@ -175,8 +166,8 @@ class StorageMachine(RuleBasedStateMachine):
 
     @rule(host=_HOSTS)
     def restart(self, host: int) -> None:
-        self._settled(self.hosts[host].close())
-        self.hosts[host] = self._settled(self.open_storage())
+        self._close(self.hosts[host])
+        self.hosts[host] = self._opened()
         for key in [key for key in self._handles if key[0] == host]:
             del self._handles[key], self._remembered[key]
 
@@ -216,7 +207,7 @@ class StorageMachine(RuleBasedStateMachine):
     @rule(host=_HOSTS, what=st.lists(_PUTS, max_size=6))
     def put_many(self, host: int, what: Sequence[tuple[int, int, str, str]]) -> None:
         puts = [self._put_of(put) for put in what]
-        results = self._call(host, "put_many", puts)
+        results = self.hosts[host].put_many(puts)
         assert len(results) == len(puts)
         for put, result in zip(puts, results, strict=True):
             self.expected.put(put, result)
@@ -249,7 +240,7 @@ class StorageMachine(RuleBasedStateMachine):
     def delete_many(self, host: int, what: Sequence[tuple[int, str]]) -> None:
         actors = [(self._actor(number), kind) for number, kind in what]
         deletes = [Delete(*actor, self._expect(actor, kind)) for actor, kind in actors]
-        results = self._call(host, "delete_many", deletes)
+        results = self.hosts[host].delete_many(deletes)
         for delete, result in zip(deletes, results, strict=True):
             self.expected.delete(delete[:2], delete.expect, result)
 
@@ -257,7 +248,7 @@ class StorageMachine(RuleBasedStateMachine):
     @rule(host=_HOSTS, numbers=st.lists(_ACTORS, max_size=8))
     def get_many(self, host: int, numbers: Sequence[int]) -> None:
         actors = [self._actor(number) for number in numbers]
-        for actor, found in zip(actors, self._call(host, "get_many", actors), strict=True):
+        for actor, found in zip(actors, self.hosts[host].get_many(actors), strict=True):
             self.expected.found(actor, found)
 
     @_needs("list_ids")
@@ -266,11 +257,11 @@ class StorageMachine(RuleBasedStateMachine):
         """Read the ids of each type page by page, from where this run's ids begin."""
         for of in self.actor_types:
             ids: list[Any] = []
-            page = self._call(host, "list_ids", of, after=self._prefix, limit=limit)
+            page = self.hosts[host].list_ids(of, after=self._prefix, limit=limit)
             while page and str(page[-1]).startswith(self._prefix):
                 assert len(page) <= limit
                 ids += page
-                page = self._call(host, "list_ids", of, after=page[-1], limit=limit)
+                page = self.hosts[host].list_ids(of, after=page[-1], limit=limit)
             ids += [one for one in page if str(one).startswith(self._prefix)]
             assert ids == self.model.ids(of), f"{of}: list_ids gives {len(ids)} ids or an odd order"
 
@@ -283,6 +274,6 @@ class StorageMachine(RuleBasedStateMachine):
         host = self._steps % 2
         for actor in self._actors:
             self.expected.found(actor, self._attempt(self.hosts[host].get, *actor))
-        for of in self.actor_types if hasattr(self.hosts[host], "count") else ():
+        for of in self.actor_types if hasattr(self.hosts[host].raw, "count") else ():
             number = self._count(of) - self._others[of]
             assert number == len(self.model.ids(of)), f"{of}: count is off"
