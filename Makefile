@@ -6,7 +6,8 @@ ARGS   ?=
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt sql docs bench bench-quick migrate revision install clean
+.PHONY: help demo test test-faults test-all coverage matrix check fmt sql docs bench bench-quick \
+        migrate revision install clean
 
 help:  ## show this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -14,8 +15,23 @@ help:  ## show this text
 demo: $(VENV)/.demo  ## store the history of this git repository as actors (ARGS="path --url ...")
 	$(BIN)/theater-sql demo $(ARGS)
 
-test: $(VENV)/.dev  ## run all tests on SQLite and on a private PostgreSQL (ARGS="-k name")
-	$(BIN)/python -m pytest $(ARGS)
+# Each worker has databases of its own; all share one PostgreSQL server.
+PYTEST := $(BIN)/python -m pytest
+FAST   := $(PYTEST) -n auto --maxprocesses 4 --dist worksteal --ignore tests/faults
+
+test: $(VENV)/.dev  ## run the tests on SQLite and on a private PostgreSQL (ARGS="-k name")
+	$(FAST) $(ARGS)
+
+test-faults: $(VENV)/.dev  ## run the tests that kill, cut, freeze, race and stress
+	$(PYTEST) tests/faults $(ARGS)
+
+test-all: test test-faults  ## run all tests
+
+coverage: $(VENV)/.dev  ## run the tests and say what they leave out of theater_sql
+	$(FAST) --cov --cov-report term $(ARGS)
+
+matrix: $(VENV)/.dev  ## run the tests on every Python here, oldest and newest SQLAlchemy
+	$(BIN)/python tools/matrix.py $(ARGS)
 
 check: $(VENV)/.dev  ## style, types, layers, sizes, golden SQL
 	$(BIN)/ruff format --check .
@@ -51,7 +67,7 @@ revision: $(VENV)/.dev  ## generate a migration: make revision m="what changes"
 install: $(VENV)/.dev  ## install the package and all development tools
 
 clean:  ## remove everything that was made, but no database
-	rm -rf $(VENV) build dist docs/_build .coverage .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-matrix build dist docs/_build .coverage .hypothesis .import_linter_cache
 	rm -rf .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

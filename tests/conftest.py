@@ -1,6 +1,7 @@
 """Databases for the tests: ``sqlite_url``, ``pg_url``, and ``url``, which is each in turn.
 
 Every test gets databases of its own, which hold the tables of ``PRELOADED`` and nothing else.
+With ``-n`` the workers share one PostgreSQL server, which the process that started them runs.
 """
 
 from __future__ import annotations
@@ -9,8 +10,11 @@ import itertools
 import os
 import signal
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pytest_postgresql import factories
@@ -22,7 +26,10 @@ from tests import postgres
 
 PRELOADED = MetaData()
 
+NewDatabase = Callable[[], AbstractContextManager[str]]
+
 _numbers = itertools.count(1)
+_shared = pytest.StashKey[dict[str, Any]]()
 
 
 def pytest_configure() -> None:
@@ -35,12 +42,32 @@ def pytest_report_header() -> list[str]:
     return [f"PostgreSQL: {postgres.describe()}", f"SQLite: {sqlite3.sqlite_version}"]
 
 
+def pytest_xdist_setupnodes(config: pytest.Config) -> None:
+    """Start the server that the workers share."""
+    with ExitStack() as stack:
+        try:
+            config.stash[_shared] = asdict(stack.enter_context(postgres.server()))
+        except postgres.NoPostgresError as error:
+            config.stash[_shared] = {"error": str(error)}
+        config.add_cleanup(stack.pop_all().close)
+
+
+def pytest_configure_node(node: Any) -> None:
+    node.workerinput["postgres"] = node.config.stash[_shared]
+
+
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[postgres.Server]:
+def postgres_server(request: pytest.FixtureRequest) -> Iterator[postgres.Server]:
     """The server. Where none can be had, every test that needs it fails; none is skipped."""
+    shared = getattr(request.config, "workerinput", {}).get("postgres")
     try:
-        with postgres.server() as server:
-            yield server
+        if shared is None:
+            with postgres.server() as server:
+                yield server
+        elif "error" in shared:
+            raise postgres.NoPostgresError(shared["error"])
+        else:
+            yield postgres.Server(**shared)
     except postgres.NoPostgresError as error:
         raise pytest.fail.Exception(str(error), pytrace=False) from None
 
@@ -65,20 +92,32 @@ postgresql_noproc = factories.postgresql_noproc(
 )
 
 
+@pytest.fixture(scope="session")
+def new_pg(postgres_server: postgres.Server, postgresql_noproc: NoopExecutor) -> NewDatabase:
+    """What makes a PostgreSQL database: a clone of the template, dropped when the block ends."""
+
+    @contextmanager
+    def new() -> Iterator[str]:
+        name = f"{postgresql_noproc.dbname}_{next(_numbers)}"
+        with DatabaseJanitor(
+            host=postgres_server.host,
+            port=postgres_server.port,
+            user=postgres_server.user,
+            password=postgres_server.password,
+            maintenance_dbname=postgres_server.maintenance_dbname,
+            template_dbname=postgresql_noproc.template_dbname,
+            dbname=name,
+        ):
+            yield postgres_server.url(name)
+
+    return new
+
+
 @pytest.fixture
-def pg_url(postgres_server: postgres.Server, postgresql_noproc: NoopExecutor) -> Iterator[str]:
-    """A PostgreSQL database: a clone of the template, dropped afterwards."""
-    name = f"{postgresql_noproc.dbname}_{next(_numbers)}"
-    with DatabaseJanitor(
-        host=postgres_server.host,
-        port=postgres_server.port,
-        user=postgres_server.user,
-        password=postgres_server.password,
-        maintenance_dbname=postgres_server.maintenance_dbname,
-        template_dbname=postgresql_noproc.template_dbname,
-        dbname=name,
-    ):
-        yield postgres_server.url(name)
+def pg_url(new_pg: NewDatabase) -> Iterator[str]:
+    """A PostgreSQL database of the test's own."""
+    with new_pg() as url:
+        yield url
 
 
 @pytest.fixture

@@ -172,7 +172,7 @@ def _of_list(check: Check, as_tuple: bool) -> Check:
 def _parse_json(text: str) -> Any:
     try:
         return msgspec.json.decode(text)
-    except (ValueError, RecursionError):
+    except (msgspec.DecodeError, RecursionError, ValueError):
         raise CodecError("$", "not valid JSON") from None
 
 

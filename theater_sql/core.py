@@ -135,8 +135,9 @@ class Core:
         """Return the statements of a binding."""
         statements = self._statements.get(binding.layout)
         if statements is None:
+            # Of several threads that ask first, all get the same: a flush is of one statement.
             statements = Statements(binding.layout, self.backend)
-            self._statements[binding.layout] = statements
+            statements = self._statements.setdefault(binding.layout, statements)
         return statements
 
     def get(

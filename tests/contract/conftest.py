@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import count
 
-import psycopg
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
-from tests import postgres
+from tests.conftest import NewDatabase
 from tests.contract.doors import DOORS, Door, MakeDoor
 from tests.contract.kinds import ACTORS, KINDS, Kind
 
@@ -25,15 +24,9 @@ def shared_url(
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path_factory.mktemp('contract') / 'theater.db'}"
         return
-    server: postgres.Server = request.getfixturevalue("postgres_server")
-    name = f"contract_{tmp_path_factory.getbasetemp().name.replace('-', '_')}"
-    with psycopg.connect(
-        server.url(server.maintenance_dbname).replace("+psycopg", ""), autocommit=True
-    ) as connection:
-        connection.execute(f'DROP DATABASE IF EXISTS "{name}"')
-        connection.execute(f'CREATE DATABASE "{name}"')
-        yield server.url(name)
-        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    new_pg: NewDatabase = request.getfixturevalue("new_pg")
+    with new_pg() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

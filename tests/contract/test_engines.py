@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.pool import NullPool, StaticPool
 
 from tests.contract.doors import Call, MakeDoor
-from theater_sql import ActorRegistry, ConfigurationError, StorageError
+from theater_sql import ActorRegistry, ConfigurationError, StorageCorrupt, StorageError
 
 
 def test_callers_engine_is_neither_used_up_nor_disposed(make_door: MakeDoor, url: str) -> None:
@@ -113,6 +114,14 @@ def test_other_urls_are_refused_without_showing_them(make_door: MakeDoor, url: s
     assert "hidden" not in str(caught.value)
     assert isinstance(caught.value, ValueError)
     assert caught.value.__cause__ is None
+
+
+def test_missing_driver_is_named_with_what_to_install(
+    make_door: MakeDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)  # as if it were not installed
+    with pytest.raises(ConfigurationError, match=r"pip install 'theater-sql\[postgresql\]'"):
+        make_door("postgresql+psycopg://h/d", ActorRegistry())
 
 
 @pytest.mark.parametrize("wrong", [None, 5, b"sqlite://", Path("theater.db")])
@@ -218,3 +227,25 @@ def test_failing_listener_of_the_engine_is_an_error_of_ours(
     with make_door(engine, ActorRegistry(), timeout=0.5) as door, pytest.raises(StorageError):
         door.get("A", "a")
     engine.dispose()
+
+
+def test_connection_that_cant_be_made_ready_is_closed(make_door: MakeDoor, tmp_path: Path) -> None:
+    class Counted(sqlite3.Connection):
+        is_open = True
+
+        def close(self) -> None:
+            self.is_open = False
+            super().close()
+
+    path = tmp_path / "theater.db"
+    path.write_bytes(b"this is no database. " * 99)
+    connections: list[Counted] = []
+
+    def connect() -> Counted:
+        connections.append(sqlite3.connect(path, factory=Counted, check_same_thread=False))
+        return connections[-1]
+
+    engine = sa.create_engine(f"sqlite:///{path}", creator=connect, poolclass=NullPool)
+    with make_door(engine, ActorRegistry()) as door, pytest.raises(StorageCorrupt):
+        door.get("A", "a")
+    assert connections and not any(connection.is_open for connection in connections)

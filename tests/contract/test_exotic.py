@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -18,6 +18,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.pool import NullPool
 from sqlalchemy.types import TypeDecorator
 
+from tests.conftest import NewDatabase
 from tests.contract.doors import LIMIT, AsyncDoor, Call, Door, MakeDoor, SyncDoor
 from tests.contract.exotic import COLUMNS, ID, REFUSED_TYPES, VALUES, BitString, PointType
 from tests.contract.flushes import Flushes, altered
@@ -62,9 +63,16 @@ class Base(DeclarativeBase):
     pass
 
 
-EXOTIC = {name: mapped_column(type_, nullable=True) for name, (type_, _) in COLUMNS.items()}
-KEY = {"__tablename__": "exotic", "actor_id": mapped_column(sa.Text, primary_key=True)}
-ExoticRow: Any = type("ExoticRow", (ActorRow, Base), KEY | EXOTIC)
+def exotic_row(table: str, columns: Iterable[str]) -> Any:
+    """Return a mapped class with these of the columns."""
+    exotic = {name: mapped_column(COLUMNS[name][0], nullable=True) for name in columns}
+    key = {"__tablename__": table, "actor_id": mapped_column(sa.Text, primary_key=True)}
+    return type(table, (ActorRow, Base), key | exotic)
+
+
+ExoticRow = exotic_row("exotic", COLUMNS)
+ALONE = {name: exotic_row(f"exotic_{name}", [name]) for name in VALUES}
+"""For each type a table that has one column of it: a row of all types is dear to send."""
 
 
 class UpperRow(ActorRow, Base):
@@ -76,29 +84,19 @@ class UpperRow(ActorRow, Base):
 
 ACTORS = ActorRegistry(Base.metadata)
 ACTORS.register("Exotic", model=ExoticRow)
+for name, row in ALONE.items():
+    ACTORS.register(name, model=row)
 ACTORS.register("Upper", model=UpperRow)
 
 
 @pytest.fixture(scope="module")
-def exotic_url(postgres_server: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    admin = sa.create_engine(
-        postgres_server.url(postgres_server.maintenance_dbname),
-        isolation_level="AUTOCOMMIT",
-        poolclass=NullPool,
-    )
-    name = f"exotic_{tmp_path_factory.getbasetemp().name.replace('-', '_')}"
-    with admin.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    try:
-        url = postgres_server.url(name)
+def exotic_url(new_pg: NewDatabase) -> Iterator[str]:
+    with new_pg() as url:
         engine = sa.create_engine(url, poolclass=NullPool)
         with engine.begin() as connection:
             connection.exec_driver_sql(PointType.DDL)
             ACTORS.metadata.create_all(connection)
         yield url
-    finally:
-        with admin.connect() as connection:
-            connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(scope="module")
@@ -139,8 +137,8 @@ def cycle(values: list[Any], size: int) -> list[Any]:
 def test_value_comes_back_exactly(door: Door, column: str) -> None:
     for n, value in enumerate([None, *VALUES[column]]):
         for _ in range(2):  # create, then swap
-            door.put("Exotic", f"{column}-{n}", ExoticRow(**{column: value}))
-        found = door.get("Exotic", f"{column}-{n}")
+            door.put(column, f"single{n}", ALONE[column](**{column: value}))
+        found = door.get(column, f"single{n}")
         assert found.version == 2
         assert altered([getattr(found.state, column)], [value]) == []
 
@@ -148,16 +146,16 @@ def test_value_comes_back_exactly(door: Door, column: str) -> None:
 @pytest.mark.parametrize("column", VALUES)
 def test_values_of_one_batch_come_back_exactly(door: Door, flushes: Flushes, column: str) -> None:
     wanted = cycle([None, *VALUES[column]], BATCH)
-    ids = [f"{column}-b{n}" for n in range(BATCH)]
+    ids = [f"batch{n}" for n in range(BATCH)]
     expects: list[Any] = [ABSENT] * BATCH
     for _ in range(2):  # create, then swap
         puts = [
-            Call(door, "put", "Exotic", i, ExoticRow(**{column: value}), expect=expect)
+            Call(door, "put", column, i, ALONE[column](**{column: value}), expect=expect)
             for i, value, expect in zip(ids, wanted, expects, strict=True)
         ]
         expects = none_failed(door.together(puts))
         assert flushes.took(BATCH)
-    found = none_failed(door.together([Call(door, "get", "Exotic", i) for i in ids]))
+    found = none_failed(door.together([Call(door, "get", column, i) for i in ids]))
     assert flushes.took(BATCH)
     assert altered([getattr(one.state, column) for one in found], wanted) == []
     assert {one.version for one in found} == {2}
@@ -365,13 +363,13 @@ def test_what_would_not_come_back_is_refused_and_spares_the_neighbours(
     number = [(name, repr(bad)) for name, bad, _ in REFUSED].index((column, repr(value)))
     prefix = f"bad-{number}-{size}-"
     bad = size // 2
-    states = [ExoticRow(**{column: value if n == bad else VALUES[column][0]}) for n in range(size)]
-    results = put_batch(door, "Exotic", states, prefix)
+    values = [value if n == bad else VALUES[column][0] for n in range(size)]
+    results = put_batch(door, column, [ALONE[column](**{column: v}) for v in values], prefix)
     assert isinstance(results[bad], error), results[bad]
     if (column, value, error) not in BY_SERVER:
         assert re.match(rf"\$\.{column}\b", results[bad].path)
     none_failed(results[:bad] + results[bad + 1 :])
-    assert not door.get("Exotic", f"{prefix}{bad}")
+    assert not door.get(column, f"{prefix}{bad}")
 
 
 def put_batch(door: Door, actor_type: str, states: list[Any], prefix: str) -> list[Any]:

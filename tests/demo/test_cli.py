@@ -5,17 +5,20 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from tests.demo.support import command, demo
+from tests.demo.support import command, demo, run_command, run_here
 from tests.demo.synthetic import extend_history, git, make_history
 from theater_sql.backends import engine_for
 from theater_sql.cli import main
 
 SECRET = "hunter2-never-shown"
+
+Runner = Callable[[Path, str], subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
@@ -33,9 +36,9 @@ def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def failure(repository: Path, url: str) -> str:
-    """Run the command, which must fail with one line, and return that line."""
-    done = subprocess.run(command(repository, url), capture_output=True, text=True, check=False)
+def failure(repository: Path, url: str, runner: Runner = run_here) -> str:
+    """Run the demonstration, which must fail with one line, and return that line."""
+    done = runner(repository, url)
     assert done.returncode == 1, done.stdout + done.stderr
     lines = done.stderr.strip().split("\n")
     assert len(lines) == 1, done.stderr
@@ -51,8 +54,8 @@ def execute(url: str, statement: str) -> None:
 
 
 def test_not_a_repository(tmp_path: Path, sqlite_url: str) -> None:
-    assert "not a git repository" in failure(Path("/"), sqlite_url)
-    assert "No such file" in failure(tmp_path / "missing", sqlite_url)
+    assert "not a git repository" in failure(Path("/"), sqlite_url, run_command)
+    assert "No such file" in failure(tmp_path / "missing", sqlite_url, run_command)
 
 
 def test_git_missing(
@@ -83,7 +86,7 @@ def test_database_out_of_reach(repository: Path, url: str, says: str) -> None:
 
 def test_wrong_password(repository: Path, pg_url: str) -> None:
     url = sa.make_url(pg_url).set(password=SECRET).render_as_string(hide_password=False)
-    assert "password authentication failed" in failure(repository, url)
+    assert "password authentication failed" in failure(repository, url, run_command)
 
 
 def test_no_such_database(repository: Path, pg_url: str) -> None:

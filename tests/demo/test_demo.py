@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.demo.gitfacts import changes_by_path, commits_by_day, lines_by_author, shortlog
-from tests.demo.support import demo, rows
+from tests.demo.support import demo, rows, run_command
 from tests.demo.synthetic import extend_history, git, make_history
 from theater_sql.demo.actors import Author, Day, Repository, SourceFile
 from theater_sql.demo.history import History
@@ -63,7 +63,9 @@ def test_times_are_instants(small: Path, url: str) -> None:
 
 
 def test_what_is_printed(small: Path, url: str) -> None:
-    output = demo(small, url)
+    done = run_command(small, url)
+    assert (done.returncode, done.stderr) == (0, "")
+    output = done.stdout
     lines = output.split("\n")
     assert re.search(r"300 commits, [\d,]+ messages in [\d.]+ s: [\d,]+ messages a second", output)
     counts = {name: int(count) for count, name in re.findall(r"^ +(\d+)  (\w+)$", output, re.M)}

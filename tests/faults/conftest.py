@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from pytest_postgresql.executors import NoopExecutor
-from pytest_postgresql.janitor import DatabaseJanitor
 
-from tests import postgres
+from tests.conftest import NewDatabase
 from tests.faults.proxy import Proxy
 from tests.faults.support import ACTORS, AsyncDoor, Door, Figure, SyncDoor, admin, create_tables
 
@@ -29,19 +27,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture(scope="session")
-def faulty_pg(postgres_server: postgres.Server, postgresql_noproc: NoopExecutor) -> Iterator[str]:
+def faulty_pg(new_pg: NewDatabase) -> Iterator[str]:
     """One PostgreSQL database with our tables: a new one for each test would take longer."""
-    name = f"{postgresql_noproc.dbname}_faults"
-    with DatabaseJanitor(
-        host=postgres_server.host,
-        port=postgres_server.port,
-        user=postgres_server.user,
-        password=postgres_server.password,
-        maintenance_dbname=postgres_server.maintenance_dbname,
-        template_dbname=postgresql_noproc.template_dbname,
-        dbname=name,
-    ):
-        url = postgres_server.url(name)
+    with new_pg() as url:
         create_tables(url)
         yield url
 

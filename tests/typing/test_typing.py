@@ -1,53 +1,67 @@
-"""mypy infers what ``inferred.py`` says, and refuses the lines marked wrong, and no others."""
+"""mypy and pyright infer what ``inferred.py`` says, and refuse what ``wrong.py`` marks."""
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-FILE = Path(__file__).with_name("inferred.py")
-WRONG = """
-from tests.typing.inferred import Cart, CartState, actors, carts
-from theater_sql import SQLStorage, AsyncSQLStorage
+import pytest
 
-def threads(storage: SQLStorage) -> None:
-    storage.put(carts, "a", CartState())
-    storage.put(carts, "a", "no cart")  # wrong
-    storage.put(carts, "a", None)  # wrong
-    storage.put(carts, 1.5, CartState())  # wrong
-    storage.put(carts, "a", CartState(), expect="text")  # wrong
-    storage.put(carts, "a", CartState(), expect=None)  # wrong
-    storage.handle(carts, "a").put("no cart")  # wrong
-    storage.handle(Cart, "a").put("no cart")  # wrong
-    storage.get(carts, "a").state  # wrong
-    actors.register("A")  # wrong
-    actors.register("A", state=CartState, table=5)  # wrong
-    actors.register("A", state=CartState, no_option=5)  # wrong
+ROOT = Path(__file__).parents[2]
+INFERRED = Path(__file__).with_name("inferred.py")
+WRONG = Path(__file__).with_name("wrong.py")
 
-async def coroutines(storage: AsyncSQLStorage) -> None:
-    await storage.put(carts, "a", CartState())
-    await storage.put(carts, "a", "no cart")  # wrong
-    await storage.handle(Cart, "a").put("no cart")  # wrong
-"""
+Errors = dict[tuple[str, int], str]
+"""What a checker said, by the name of the file and the number of the line."""
 
 
-def test_mypy_infers_what_is_written_and_refuses_what_is_wrong(tmp_path: Path) -> None:
-    wrong = tmp_path / "wrong.py"
-    wrong.write_text(WRONG, encoding="utf-8")
+def mypy(cache: Path) -> Errors:
+    options = [
+        "--strict", "--config-file=", "--follow-imports=silent", "--no-error-summary",
+        "--hide-error-context", "--no-color-output", f"--cache-dir={cache}",
+    ]  # fmt: skip
+    told = run("mypy", *options)
+    found = re.findall(r"^.*?(\w+\.py):(\d+): error: (.*)$", told, re.MULTILINE)
+    return {(file, int(line)): message for file, line, message in found}
+
+
+def pyright(cache: Path) -> Errors:
+    # Both wheels, of pyright and of node, bring all they need: nothing is downloaded.
+    told = run("pyright", "--outputjson", "--pythonpath", sys.executable)
+    return {
+        (Path(one["file"]).name, one["range"]["start"]["line"] + 1): one["message"]
+        for one in json.loads(told)["generalDiagnostics"]
+        if one["severity"] == "error"
+    }
+
+
+def run(checker: str, *options: str) -> str:
     done = subprocess.run(
-        [
-            sys.executable, "-m", "mypy", "--strict", "--config-file=", "--follow-imports=silent",
-            "--no-error-summary", f"--cache-dir={tmp_path / 'cache'}", str(FILE), str(wrong),
-        ],
-        cwd=FILE.parents[2],
+        [sys.executable, "-m", checker, *options, INFERRED, WRONG],
+        cwd=ROOT,
+        env=os.environ | {"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"},
         capture_output=True,
         text=True,
         check=False,
         timeout=240,
-    )  # fmt: skip
-    assert "inferred.py" not in done.stdout, done.stdout
-    errors = {int(line) for line in re.findall(r"wrong\.py:(\d+): error", done.stdout)}
-    marked = {n for n, line in enumerate(WRONG.splitlines(), 1) if line.endswith("# wrong")}
-    assert errors == marked, done.stdout + done.stderr
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("checker", [mypy, pyright])
+def test_infers_what_is_written_and_refuses_what_is_wrong(
+    checker: Callable[[Path], Errors], tmp_path: Path
+) -> None:
+    marker = re.compile(rf"# wrong(: {checker.__name__})?$")
+    lines = enumerate(WRONG.read_text(encoding="utf-8").splitlines(), 1)
+    marked = {(WRONG.name, number) for number, line in lines if marker.search(line)}
+    errors = checker(tmp_path)
+    accepted = sorted(marked - errors.keys())
+    refused = {place: errors[place] for place in sorted(errors.keys() - marked)}
+    assert (accepted, refused) == ([], {})

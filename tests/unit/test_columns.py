@@ -14,7 +14,7 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
-from theater_sql import GENERIC, ActorRegistry, InvalidState, SQLStorage
+from theater_sql import GENERIC, ActorRegistry, InvalidState, RegistrationError, SQLStorage
 
 Cents = NewType("Cents", int)
 
@@ -67,7 +67,7 @@ class Everything:
     maybe_i: int | None = None
     maybe_s: str | None = None
     maybe_colour: Colour | None = None
-    maybe_size: Literal["s", None] = None
+    maybe_size: Literal["s"] | None = None
     maybe_moment: datetime | None = None
     items: list[Item] = field(default_factory=list)
     maybe_items: list[Item] | None = None
@@ -185,6 +185,28 @@ def test_every_field_has_the_column_type_of_the_table() -> None:
         assert isinstance(columns[name].type, kind), name
     nullable = {column.name for column in columns if column.nullable}
     assert nullable == {name for name in EXTREMES if name.startswith("maybe")}
+
+
+@dataclass
+class Sized:
+    n: int = 0
+    size: Literal["s", None] = None
+
+
+def test_literal_that_holds_none_is_nullable_or_refused_by_name(url: str) -> None:
+    actors = ActorRegistry()
+    if tuple(map(int, msgspec.__version__.split(".")[:2])) < (0, 22):  # it can't sort "s" and None
+        with pytest.raises(RegistrationError, match=r"^Sized\.size: "):
+            actors.register("Sized", state=Sized)
+        return
+    actors.register("Sized", state=Sized)
+    assert actors.table("Sized").c["size"].nullable
+    with SQLStorage(url, actors) as storage:
+        storage.create_all()
+        for state in (Sized(size="s"), Sized(size=None)):
+            storage.put("Sized", "a", state)
+            found = storage.get("Sized", "a")
+            assert found and found.state == state
 
 
 def test_columns_are_what_people_see_in_sql(storage: SQLStorage, url: str) -> None:

@@ -169,6 +169,7 @@ def test_columns_rename_a_field(actors: ActorRegistry) -> None:
         {"id_type": ()},
         {"schema_version": 0},
         {"schema_version": 2**31},
+        {"aliases": "no.tuple"},
         {"table": GENERIC, "columns": {"n": "m"}},
         {"table": GENERIC, "id_type": UUID},
     ],

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, Protocol, TypeAlias
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect, Engine
@@ -14,6 +15,8 @@ from sqlalchemy.sql.dml import Insert
 
 from theater_sql.errors import OutcomeUnknown, StorageError, Unavailable
 from theater_sql.tables import Layout
+
+T = TypeVar("T")
 
 
 class Wire(NamedTuple):
@@ -225,12 +228,17 @@ class Backend(Protocol):
         """Tell whether an error is the end of the transaction that it came up in."""
 
 
-def raw_connection(pool: Pool) -> Any:
-    """Return a new driver connection that the pool forgets, opened as its engine opens them."""
+def opened(pool: Pool, make: Callable[[Any], T]) -> T:
+    """Make a session of a new driver connection that the pool forgets; close it if that fails."""
     fairy = pool.connect()
-    connection = fairy.driver_connection
+    connection: Any = fairy.driver_connection
     fairy.detach()
-    return connection
+    try:
+        return make(connection)
+    except BaseException:
+        with suppress(Exception):
+            connection.close()
+        raise
 
 
 def compile_options(engine: Engine) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from theater_sql.backends.base import (
     Statement,
     Wire,
     compile_options,
-    raw_connection,
+    opened,
 )
 from theater_sql.backends.postgresql_faults import aborts, classify
 from theater_sql.backends.postgresql_wires import Wires
@@ -78,7 +78,7 @@ class PostgreSQL:
             "statement_timeout": _milliseconds(self._timeout),
         }
         try:
-            return PostgreSQLSession(raw_connection(self._pool), settings, self._relaxed)
+            return opened(self._pool, lambda raw: PostgreSQLSession(raw, settings, self._relaxed))
         finally:
             watch = self._opening.__dict__.pop("watch", None)
             if watch is not None:

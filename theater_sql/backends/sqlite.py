@@ -19,7 +19,7 @@ from sqlalchemy.types import TypeDecorator
 from theater_sql.backends.base import (
     Wire,
     compile_options,
-    raw_connection,
+    opened,
 )
 from theater_sql.backends.sqlite_faults import classify
 from theater_sql.backends.sqlite_sessions import BorrowedConnection, SQLiteSession
@@ -80,7 +80,7 @@ class SQLite:
         missing = missing_file(self._engine.url)
         if missing:
             raise FileNotFoundError(missing)
-        return SQLiteSession(raw_connection(self._pool), None, self._synchronous)
+        return opened(self._pool, lambda raw: SQLiteSession(raw, None, self._synchronous))
 
     @property
     def file(self) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, time
 from decimal import Decimal
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, get_type_hints
 
 import msgspec
 from msgspec import inspect
@@ -80,11 +81,12 @@ def inspect_type(type_: Any, name: str) -> Info:
 
 def _culprit(type_: Any, name: str) -> str:
     """Name the field that msgspec can't take, which its message does not say."""
-    for field, annotation in getattr(type_, "__annotations__", {}).items():
-        try:
-            inspect.type_info(annotation)
-        except Exception:
-            return f"{name}.{field}"
+    with suppress(Exception):  # a name that can't be resolved, which the message does say
+        for field, annotation in get_type_hints(type_, include_extras=True).items():
+            try:
+                inspect.type_info(annotation)
+            except Exception:
+                return f"{name}.{field}"
     return name
 
 

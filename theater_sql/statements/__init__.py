@@ -31,6 +31,7 @@ class Statements:
     def __init__(self, layout: Layout, backend: Backend) -> None:
         self.layout = layout
         self._backend = backend
+        self._built: dict[Kind, Statement] = {}
         self._wires = {c: backend.wire(c) for c in layout.table.columns}
         self.key = binder([self._wires[c]._replace(check=None) for c in layout.keys])
         """Makes the key's parameters of its values."""
@@ -84,7 +85,9 @@ class Statements:
         return self._build(Kind.DELETE)
 
     def _build(self, kind: Kind) -> Statement:
-        return Builder(self.layout, self._backend, self._wires)(kind)
+        # Of several threads that ask first, all get the same: a flush is of one statement.
+        statement = Builder(self.layout, self._backend, self._wires)(kind)
+        return self._built.setdefault(kind, statement)
 
     def fills(self, fills: Sequence[Fill]) -> tuple[Any, ...]:
         """Return the parameters of the columns that Python fills, with a new value each."""
