@@ -88,19 +88,21 @@ class DictStorage:
     def admit(self, actor_type: Any, actor_id: Any, *etags: Any) -> None:
         """Refuse what no call takes."""
         if self.closed:
-            raise StorageClosed(actor_type, actor_id, "closed")
+            raise StorageClosed(actor_type, actor_id, "closed; nothing was sent")
         self.admit_id(actor_type, actor_id)
         if not all(isinstance(etag, (UUID, Expect)) for etag in etags):
-            raise InvalidEtag(actor_type, actor_id, "not an etag")
+            raise InvalidEtag(actor_type, actor_id, "not an etag; nothing was sent")
 
     def admit_id(self, actor_type: Any, actor_id: Any) -> None:
-        check_id(actor_type, actor_id)
+        check_id(actor_type, actor_id)  # as ours does: the rules of ids are not at stake here
 
     def admit_state(self, actor_type: Any, actor_id: Any, state: Any) -> None:
         try:
             json.dumps(state)
         except TypeError:
-            raise InvalidState(actor_type, actor_id, "not a state", path="$") from None
+            raise InvalidState(
+                actor_type, actor_id, "not a state; nothing was written", path="$"
+            ) from None
 
     def handle(self, actor_type: Any, actor_id: Any) -> Handle:
         return self.handles(self, (actor_type, actor_id))
@@ -126,7 +128,7 @@ class DictStorage:
         self.admit(*actor, expect, *([] if etag is None else [etag]))
         self.admit_state(*actor, state)
         if etag is not None and etag == expect:
-            raise InvalidEtag(actor_type, actor_id, "the same")
+            raise InvalidEtag(actor_type, actor_id, "the same; nothing was sent")
         with self.lock:
             if expect is OVERWRITE and not overwrite_corrupt:
                 self.get(*actor)
