@@ -1,133 +1,64 @@
-"""Storages with a fault each, and the kit's contract for every one: run by test_planted_faults.
+"""The kit's contract for a storage that is right and for every faulty one, run by its own test.
 
 The name does not begin with test_, so that pytest runs it only where it is asked to.
 """
 
 from __future__ import annotations
 
-import copy
-import time
+import asyncio
+import json
+from datetime import UTC, datetime
 from typing import Any, ClassVar
+from uuid import uuid4
 
 import pytest
 
+from tests.conformance import faults
 from tests.machine.dicts import UNDECODABLE, DictStorage
-from tests.machine.faults import FAULTS
-from theater_sql import ABSENT, NOT_PRESENT, CorruptState
-from theater_sql.testing import UNTYPED, Capability, Door, StorageContract, Subject
+from tests.machine.faults import FAULTS as FAULTS_OF_THE_MACHINE
+from theater_sql import NOT_PRESENT, Etag, Found
+from theater_sql.testing import (
+    UNTYPED,
+    Capability,
+    Door,
+    ProviderContract,
+    StorageContract,
+    Subject,
+)
 
-
-class ChecksThenInserts(DictStorage):
-    """Looks first, and writes afterwards."""
-
-    def put(self, actor_type: Any, actor_id: Any, state: Any, **options: Any) -> Any:
-        if options.get("expect") is not ABSENT:
-            return super().put(actor_type, actor_id, state, **options)
-        self.check((actor_type, actor_id), ABSENT)
-        time.sleep(0.001)
-        return super().put(actor_type, actor_id, state, etag=options.get("etag"))
-
-
-class TakesUndecodableForNothing(DictStorage):
-    """Reads a row that it can't decode as none."""
-
-    def get(self, actor_type: Any, actor_id: Any) -> Any:
-        try:
-            return super().get(actor_type, actor_id)
-        except CorruptState:
-            return NOT_PRESENT
-
-
-class OverwritesUndecodable(DictStorage):
-    """Reports a row that it can't decode, and yet writes over it."""
-
-    def put(self, *args: Any, **options: Any) -> Any:
-        return super().put(*args, **options | {"overwrite_corrupt": True})
-
-
-class AnUndecodableRowSpoilsTheRead(DictStorage):
-    """Fails a whole get_many for one row."""
-
-    def get_many(self, actors: Any) -> list[Any]:
-        return [self.get(*actor) for actor in actors]
-
-
-class IdsAreText(DictStorage):
-    """Takes 1 and "1" for one actor."""
-
-    def get(self, actor_type: Any, actor_id: Any) -> Any:
-        return super().get(actor_type, str(actor_id))
-
-    def put(self, actor_type: Any, actor_id: Any, state: Any, **options: Any) -> Any:
-        return super().put(actor_type, str(actor_id), state, **options)
-
-
-class IdsAreCaseless(DictStorage):
-    """Compares ids as a database does that means well."""
-
-    def get(self, actor_type: Any, actor_id: Any) -> Any:
-        return super().get(actor_type, self.folded(actor_id))
-
-    def put(self, actor_type: Any, actor_id: Any, state: Any, **options: Any) -> Any:
-        return super().put(actor_type, self.folded(actor_id), state, **options)
-
-    def folded(self, actor_id: Any) -> Any:
-        return actor_id.casefold().rstrip(" ") if isinstance(actor_id, str) else actor_id
-
-
-class SharesItsStates(DictStorage):
-    """Keeps the very object that it was given, and gives it out."""
-
-    def get(self, actor_type: Any, actor_id: Any) -> Any:
-        found = self.rows.get((actor_type, actor_id), NOT_PRESENT)
-        return super().get(actor_type, actor_id) and found
-
-    def write(self, actor: Any, state: Any, etag: Any) -> None:
-        super().write(actor, copy.copy(state), etag)
-        self.rows[actor] = self.rows[actor]._replace(state=state)
-
-
-class DropsAnItem(DictStorage):
-    """Leaves what is not there out of get_many."""
-
-    def get_many(self, actors: Any) -> list[Any]:
-        return [found for found in super().get_many(actors) if found is not NOT_PRESENT]
-
-
-class PageRepeatsOne(DictStorage):
-    """Begins a page with the last id of the one before."""
-
-    def list_ids(self, actor_type: Any, *, after: Any = None, limit: int = 1000) -> list[Any]:
-        ids = super().list_ids(actor_type, limit=10**9)
-        return [one for one in ids if after is None or repr(one) >= repr(after)][:limit]
-
-
-class CutsLongStates(DictStorage):
-    """Keeps as much of a text as fits its column."""
-
-    def write(self, actor: Any, state: Any, etag: Any) -> None:
-        if isinstance(state, dict) and "text" in state:
-            state = state | {"text": state["text"][:65_535]}
-        super().write(actor, state, etag)
-
-
-CAUGHT_BY: dict[type[DictStorage], str] = {
-    ChecksThenInserts: "test_of_racing_creators_one_wins_and_the_others_are_told",
-    TakesUndecodableForNothing: "test_a_row_that_cant_be_decoded_is_an_error_and_stays",
-    OverwritesUndecodable: "test_a_row_that_cant_be_decoded_is_an_error_and_stays",
-    AnUndecodableRowSpoilsTheRead: "test_a_row_that_cant_be_decoded_fails_alone_among_many",
-    IdsAreText: "test_ids_of_every_kind_are_different_actors",
-    IdsAreCaseless: "test_ids_that_look_alike_are_different_actors",
-    SharesItsStates: "test_a_state_is_not_shared_with_the_caller",
-    DropsAnItem: "test_each_item_has_its_own_result_in_order",
-    PageRepeatsOne: "test_pages_have_each_id_once_and_in_order",
-    CutsLongStates: "test_a_large_state_comes_back_exactly",
-}
-FROM_THE_MACHINE: dict[str, str] = {
+SEEN = "test_another_storage_of_the_database_sees_what_is_stored_and_what_is_deleted"
+CAUGHT_BY: dict[str, str] = {
+    "ChecksThenInserts": "test_of_racing_creators_one_wins_and_the_others_are_told",
+    "TakesUndecodableForNothing": "test_a_row_that_cant_be_decoded_is_an_error_and_stays",
+    "OverwritesUndecodable": "test_a_row_that_cant_be_decoded_is_an_error_and_stays",
+    "AnUndecodableRowSpoilsTheRead": "test_a_row_that_cant_be_decoded_fails_alone_among_many",
+    "IdsAreText": "test_ids_of_every_kind_are_different_actors",
+    "IdsAreCaseless": "test_ids_that_look_alike_are_different_actors",
+    "SharesItsStates": "test_a_state_is_not_shared_with_the_caller",
+    "DropsAnItem": "test_each_item_has_its_own_result_in_order",
+    "PageRepeatsOne": "test_pages_have_each_id_once_and_in_order",
+    "CutsLongStates": "test_a_large_state_comes_back_exactly",
+    "BatchesInterleave": "test_of_racing_batches_one_wins_as_a_whole",
+    "OverwriteTriesOnce": "test_racing_overwrites_all_succeed_and_each_counts",
+    "StateBeforeEtag": "test_a_read_among_writes_gives_one_of_them_whole",
+    "DeletesWithoutALock": "test_of_racing_deletes_one_wins_and_the_others_are_told",
+    "DeletesByPattern": "test_a_delete_leaves_every_other_actor",
+    "RepeatBringsBack": "test_a_repeated_put_does_not_bring_back_what_was_deleted",
+    "NoneIsOverwrite": "test_what_is_no_etag_is_refused_and_nothing_is_written",
+    "TakesAnyState": "test_a_state_that_cant_be_stored_is_refused_and_what_is_stored_stays",
+    "TakesAnyId": "test_what_is_no_id_is_refused_by_every_call",
+    "GoesOnWhenClosed": "test_a_closed_storage_refuses_every_call",
+    "ClockGoesBack": "test_the_time_of_a_write_never_goes_back",
+    "HandleTakesTwoAtOnce": "test_calls_at_once_on_one_handle_follow_each_other",
+    "HandleForgetsOtherErrors": "test_after_any_error_a_handle_goes_on_after_a_get_only",
+    "GivesTwinsOnce": "test_an_actor_that_is_asked_for_twice_is_given_twice",
+    "FailsForOneItem": "test_what_is_wrong_with_an_item_is_its_own_result",
+    "PagesByOffset": "test_a_list_goes_on_after_an_id_that_is_not_there",
+    "ListsText": "test_ids_of_every_kind_are_listed_as_they_were_given",
     "LastWriteWins": "test_a_stale_etag_is_refused",
     "CreatesTwice": "test_create_where_something_is_is_refused",
     "InsertsWhatIsGone": "test_an_etag_where_nothing_is_is_refused_and_creates_nothing",
-    "EtagIsTheVersion": ("test_after_a_new_creation_the_version_restarts_and_every_old_etag_fails"),
+    "EtagIsTheVersion": "test_after_a_new_creation_the_version_restarts_and_every_old_etag_fails",
     "EtagIsOfTheState": "test_the_same_state_again_has_a_new_etag_and_the_next_version",
     "SkipsWhatIsTheSame": "test_the_same_state_again_has_a_new_etag_and_the_next_version",
     "WritesAndThenComplains": "test_a_stale_etag_is_refused",
@@ -135,12 +66,8 @@ FROM_THE_MACHINE: dict[str, str] = {
     "WritesWhatIsSentAgain": "test_an_etag_of_the_callers_makes_a_repeated_put_harmless",
     "DeletesWithoutAsking": "test_a_stale_etag_is_refused",
     "DeleteOfNothingFails": "test_delete_of_nothing_is_a_success",
-    "ReadsFromAMemory": (
-        "test_another_storage_of_the_database_sees_what_is_stored_and_what_is_deleted"
-    ),
-    "LosesItsLastWrite": (
-        "test_another_storage_of_the_database_sees_what_is_stored_and_what_is_deleted"
-    ),
+    "ReadsFromAMemory": SEEN,
+    "LosesItsLastWrite": SEEN,
     "TypesShareIds": "test_types_with_one_id_do_not_mix",
     "ListsForTuples": "test_put_then_get_gives_the_state_back",
     "HandleGoesOn": "test_a_handle_never_overwrites_what_it_has_not_seen",
@@ -151,7 +78,7 @@ FROM_THE_MACHINE: dict[str, str] = {
     "PageSkipsOne": "test_pages_have_each_id_once_and_in_order",
     "CountsTheDeleted": "test_count_follows_creates_and_deletes",
 }
-CAUGHT_BY |= {fault: FROM_THE_MACHINE[fault.__name__] for fault in FAULTS}
+"""The name of each fault, and a test that has to find it."""
 
 TUPLES = Subject(
     "testing.Tuples",
@@ -163,13 +90,13 @@ TUPLES = Subject(
 class Planted(StorageContract, is_part=True):
     capabilities = StorageContract.capabilities | {Capability.REOPEN, Capability.UNDECODABLE}
     subjects = (UNTYPED, TUPLES)
-    make: ClassVar[type[DictStorage]]
+    make: ClassVar[Any] = DictStorage
 
     @pytest.fixture
-    def storage(self) -> DictStorage:
+    def storage(self) -> Any:
         return self.make({})
 
-    def reopen(self, door: Door) -> DictStorage:
+    def reopen(self, door: Door) -> Any:
         return self.make(door.raw.rows)
 
     def make_undecodable(self, door: Door, subject: Subject, actor_id: str) -> None:
@@ -178,8 +105,109 @@ class Planted(StorageContract, is_part=True):
         rows[subject.actor_type, actor_id] = row._replace(state=UNDECODABLE)
 
 
-storages: list[type[DictStorage]] = [DictStorage, *CAUGHT_BY]
-for storage_class in storages:
-    globals()[f"Test{storage_class.__name__}"] = type(
-        f"Test{storage_class.__name__}", (Planted,), {"make": storage_class}
-    )
+for fault in (*faults.FAULTS, *FAULTS_OF_THE_MACHINE):
+    globals()[f"Test{fault.__name__}"] = type(f"Test{fault.__name__}", (Planted,), {"make": fault})
+
+
+class TestRightForThreads(Planted):
+    pass
+
+
+class AwaitedDict:
+    """A storage for coroutines that works on one event loop only, as a pool of connections does."""
+
+    def __init__(self, rows: dict[Any, Any]) -> None:
+        self.rows, self.inner = rows, DictStorage(rows)
+        self.loop: Any = None
+
+    def handle(self, *actor: Any) -> Any:
+        return AwaitedHandle(self, self.inner.handle(*actor))
+
+    async def turn(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.loop = self.loop or loop
+        assert self.loop is loop, "a second event loop"
+        await asyncio.sleep(0)
+
+
+class AwaitedHandle:
+    def __init__(self, storage: AwaitedDict, inner: Any) -> None:
+        self.storage, self.inner = storage, inner
+
+    async def turn(self) -> None:
+        await self.storage.turn()
+
+
+def awaited(method: str) -> Any:
+    async def call(self: Any, *args: Any, **options: Any) -> Any:
+        await self.turn()
+        return getattr(self.inner, method)(*args, **options)
+
+    return call
+
+
+for method in ("get", "put", "delete"):
+    setattr(AwaitedHandle, method, awaited(method))
+    setattr(AwaitedDict, method, awaited(method))
+for method in ("get_many", "put_many", "delete_many", "list_ids", "count", "close"):
+    setattr(AwaitedDict, method, awaited(method))
+
+
+class TestRightForCoroutines(Planted):
+    make = AwaitedDict
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def storage(cls) -> Any:
+        return Door(cls.opened())
+
+    @classmethod
+    async def opened(cls) -> Any:
+        return cls.make({})
+
+
+# --- what is declared, and what is there --------------------------------------------------
+
+
+class ThreeCallbacks:
+    """What a provider is at the least: text in a dict, and no etags."""
+
+    def __init__(self) -> None:
+        self.texts: dict[Any, str] = {}
+
+    def get(self, actor_type: Any, actor_id: Any) -> Any:
+        if (actor_type, actor_id) not in self.texts:
+            return NOT_PRESENT
+        state = json.loads(self.texts[actor_type, actor_id])
+        return Found(state, Etag(uuid4()), 1, datetime.now(UTC))
+
+    def put(self, actor_type: Any, actor_id: Any, state: Any) -> None:
+        self.texts[actor_type, actor_id] = json.dumps(state)
+
+    def delete(self, actor_type: Any, actor_id: Any) -> None:
+        self.texts.pop((actor_type, actor_id), None)
+
+
+class TestRightProvider(ProviderContract):
+    capabilities = frozenset({Capability.ID_KINDS})
+
+    @pytest.fixture
+    def storage(self) -> ThreeCallbacks:
+        return ThreeCallbacks()
+
+
+class TestDeclaresTooLittle(ProviderContract):
+    @pytest.fixture
+    def storage(self) -> DictStorage:
+        return DictStorage({})
+
+
+class TestDeclaresTooMuch(StorageContract):
+    @pytest.fixture
+    def storage(self) -> ThreeCallbacks:
+        return ThreeCallbacks()
+
+
+class TestDeclaresNoHook(TestRightProvider):
+    def reopen(self, door: Door) -> Any:
+        return door.raw

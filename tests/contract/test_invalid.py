@@ -58,13 +58,6 @@ def test_invalid_state_names_the_path_and_writes_nothing(
     assert shared_door.get(actor_type, actor_id) is NOT_PRESENT
 
 
-def test_invalid_state_leaves_what_is_stored(shared_door: Door, kind: Kind, actor_id: str) -> None:
-    etag = shared_door.put(kind.actor_type, actor_id, kind.make(1))
-    with pytest.raises(InvalidState):
-        shared_door.put(kind.actor_type, actor_id, object(), expect=etag)
-    assert shared_door.get(kind.actor_type, actor_id).etag == etag
-
-
 def test_neighbours_of_an_invalid_state_are_written(
     shared_door: Door, kind: Kind, actor_id: str
 ) -> None:

@@ -83,13 +83,6 @@ def test_all_kinds_in_one_call(
     assert stored(shared_door, names) == [None] * len(names)
 
 
-def test_nothing_is_a_success(shared_door: Door) -> None:
-    assert shared_door.get_many([]) == []
-    assert shared_door.put_many([]) == []
-    assert shared_door.put_many([], atomic=True) == []
-    assert shared_door.delete_many([]) == []
-
-
 def test_each_item_has_a_result_of_its_own(
     shared_door: Door, shared_engine: sa.Engine, kind: Kind, actor_id: str
 ) -> None:
@@ -127,15 +120,6 @@ def test_each_item_has_a_result_of_its_own(
     assert gone[1:] == [None, None]
     with pytest.raises(Conflict):
         gone.raise_errors()
-
-
-def test_writes_of_one_actor_go_one_after_the_other(
-    shared_door: Door, kind: Kind, actor_id: str
-) -> None:
-    results = shared_door.put_many([(kind.actor_type, actor_id, kind.make(n)) for n in range(20)])
-    results.raise_errors()
-    found = shared_door.get(kind.actor_type, actor_id)
-    assert (kind.number(found.state), found.version, found.etag) == (19, 20, results[-1])
 
 
 def test_an_item_that_is_none_is_refused_before_anything_is_sent(
@@ -216,19 +200,6 @@ def test_what_is_wrong_with_one_leaves_the_others_alone(
     with pytest.raises(error):
         shared_door.put_many([*batch, item], atomic=True)
     assert stored(shared_door, [(kind, f"{actor_id}-{n}") for n in range(3)]) == [None] * 3
-
-
-def test_an_etag_of_the_callers_makes_its_retry_harmless(
-    shared_door: Door, names: list[tuple[Kind, str]]
-) -> None:
-    batch = [put._replace(etag=Etag(uuid4())) for put in puts(names, expect=ABSENT)]
-    for _ in range(2):
-        assert shared_door.put_many(batch, atomic=True) == [put.etag for put in batch]
-    # a part of them, with others
-    other = Put("shop.Cart", f"{names[0][1]}-other", KINDS["derived"].make(1), ABSENT)
-    shared_door.put_many([*batch, other], atomic=True)
-    found = shared_door.get_many([put[:2] for put in [*batch, other]])
-    assert {one.version for one in found} == {1}
 
 
 def test_racing_batches_are_all_or_nothing(shared_door: Door, actor_id: str) -> None:

@@ -220,18 +220,6 @@ def test_what_is_queued_when_closing_is_still_written(make_door: MakeDoor, url: 
         assert {n for n in range(200) if after.get("A", f"a{n}")} == written
 
 
-def test_restart_keeps_what_was_stored_and_what_was_deleted(make_door: MakeDoor, url: str) -> None:
-    # 2A-5 SiloRestart
-    with make_door(url, ActorRegistry()) as door:
-        door.create_all()
-        etag = door.put("A", "kept", 1)
-        door.put("A", "deleted", 1)
-        door.delete("A", "deleted")
-    with make_door(url, ActorRegistry()) as door:
-        assert (door.get("A", "kept").state, door.get("A", "kept").etag) == (1, etag)
-        assert door.get("A", "deleted") is NOT_PRESENT
-
-
 def test_wrong_password_is_told_without_the_password(
     make_door: MakeDoor, pg_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import threading
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -20,9 +21,14 @@ from theater_sql import (
     Found,
     InvalidEtag,
     InvalidId,
+    InvalidState,
     Put,
+    Results,
+    StorageClosed,
     StorageError,
 )
+from theater_sql.contract import Expect
+from theater_sql.identity import check_id
 
 UNDECODABLE: Final = "what no decoder takes"
 
@@ -34,18 +40,22 @@ class Handle:
         self.storage, self.actor = storage, actor
         self.etag: Any = None
         self.lost = False
+        self.turn = threading.RLock()
 
     def get(self) -> Any:
-        self.lost = False
-        found = self.storage.get(*self.actor)
-        self.etag = found.etag
-        return found
+        with self.turn:
+            self.lost = False
+            found = self.storage.get(*self.actor)
+            self.etag = found.etag
+            return found
 
     def put(self, state: Any) -> Any:
-        return self.expecting("put", state)
+        with self.turn:
+            return self.expecting("put", state)
 
     def delete(self) -> None:
-        self.expecting("delete")
+        with self.turn:
+            self.expecting("delete")
 
     def expecting(self, method: str, *args: Any) -> Any:
         if self.lost:
@@ -66,18 +76,39 @@ class DictStorage:
     """A host's storage; ``rows`` is the database that all of them share."""
 
     handles: type[Handle] = Handle
+    lock = threading.RLock()  # of all, since any may share its rows with any other
 
     def __init__(self, rows: dict[Any, Found[Any]]) -> None:
         self.rows = rows
-        self.lock = threading.RLock()
+        self.closed = False
 
     def close(self) -> None:
-        pass
+        self.closed = True
+
+    def admit(self, actor_type: Any, actor_id: Any, *etags: Any) -> None:
+        """Refuse what no call takes."""
+        if self.closed:
+            raise StorageClosed(actor_type, actor_id, "closed; nothing was sent")
+        self.admit_id(actor_type, actor_id)
+        if not all(isinstance(etag, (UUID, Expect)) for etag in etags):
+            raise InvalidEtag(actor_type, actor_id, "not an etag; nothing was sent")
+
+    def admit_id(self, actor_type: Any, actor_id: Any) -> None:
+        check_id(actor_type, actor_id)  # as ours does: the rules of ids are not at stake here
+
+    def admit_state(self, actor_type: Any, actor_id: Any, state: Any) -> None:
+        try:
+            json.dumps(state)
+        except TypeError:
+            raise InvalidState(
+                actor_type, actor_id, "not a state; nothing was written", path="$"
+            ) from None
 
     def handle(self, actor_type: Any, actor_id: Any) -> Handle:
         return self.handles(self, (actor_type, actor_id))
 
     def get(self, actor_type: Any, actor_id: Any) -> Any:
+        self.admit(actor_type, actor_id)
         found = copy.deepcopy(self.rows.get((actor_type, actor_id), NOT_PRESENT))
         if found and found.state is UNDECODABLE:
             raise CorruptState(actor_type, actor_id, "can't be decoded", path="$")
@@ -94,8 +125,10 @@ class DictStorage:
         overwrite_corrupt: bool = False,
     ) -> UUID:
         actor = (actor_type, actor_id)
+        self.admit(*actor, expect, *([] if etag is None else [etag]))
+        self.admit_state(*actor, state)
         if etag is not None and etag == expect:
-            raise InvalidEtag(actor_type, actor_id, "the same")
+            raise InvalidEtag(actor_type, actor_id, "the same; nothing was sent")
         with self.lock:
             if expect is OVERWRITE and not overwrite_corrupt:
                 self.get(*actor)
@@ -105,6 +138,7 @@ class DictStorage:
             return self.rows[actor].etag
 
     def delete(self, actor_type: Any, actor_id: Any, *, expect: Any = OVERWRITE) -> None:
+        self.admit(actor_type, actor_id, expect)
         with self.lock:
             self.check((actor_type, actor_id), expect)
             self.rows.pop((actor_type, actor_id), None)
@@ -131,10 +165,11 @@ class DictStorage:
     # --- many at once -------------------------------------------------------------------------
 
     def get_many(self, actors: Iterable[Any]) -> list[Any]:
-        return [self.attempt(self.get, *actor) for actor in actors]
+        return Results(self.attempt(self.get, *actor) for actor in actors)
 
-    def put_many(self, puts: Iterable[Put], *, atomic: bool = False) -> list[Any]:
-        return self.put_all(list(puts)) if atomic else [self.try_put(put) for put in puts]
+    def put_many(self, puts: Iterable[Any], *, atomic: bool = False) -> list[Any]:
+        items = [Put(*put) for put in puts]
+        return self.put_all(items) if atomic else Results(self.try_put(item) for item in items)
 
     def attempt(self, method: Callable[..., Any], *args: Any, **options: Any) -> Any:
         try:
@@ -158,14 +193,19 @@ class DictStorage:
         if conflicts:
             self.roll_back(before)
             raise BatchConflict("a type", puts[0].actor_id, "not it", conflicts=conflicts)
+        errors = [result for result in results if isinstance(result, StorageError)]
+        if errors:
+            self.roll_back(before)
+            raise errors[0]
         return results
 
     def roll_back(self, before: dict[Any, Found[Any]]) -> None:
         self.rows.clear()
         self.rows.update(before)
 
-    def delete_many(self, deletes: Iterable[Delete]) -> list[Any]:
-        return [self.attempt(self.delete, *one[:2], expect=one.expect) for one in deletes]
+    def delete_many(self, deletes: Iterable[Any]) -> list[Any]:
+        items = [Delete(*delete) for delete in deletes]
+        return Results(self.attempt(self.delete, *one[:2], expect=one.expect) for one in items)
 
     def list_ids(self, actor_type: Any, *, after: Any = None, limit: int = 1000) -> list[Any]:
         ids = sorted((actor_id for of, actor_id in list(self.rows) if of == actor_type), key=repr)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import inspect
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar, Final, NamedTuple, TypeVar
 from uuid import uuid4
@@ -149,10 +149,9 @@ class ContractBase:
             metafunc.parametrize("undeclared", [None, *absent], ids=lambda c: c and c.name)
 
     @pytest.fixture
-    def door(self, storage: Any) -> Iterator[Door]:
+    def door(self, storage: Any) -> Door:
         """The storage, its calls blocking."""
-        with storage if isinstance(storage, Door) else Door(storage) as door:
-            yield door
+        return storage if isinstance(storage, Door) else Door(storage)
 
     @pytest.fixture
     def others(self, subject: Subject) -> list[Subject]:

@@ -95,7 +95,7 @@ class EtagsContract(ContractBase, is_part=True):
     ) -> None:
         of = (subject.actor_type, actor_id)
         etag = door.put(*of, subject.make(1))
-        with pytest.raises(InvalidEtag):
+        with pytest.raises(InvalidEtag, match="nothing was"):
             door.put(*of, subject.make(2), expect=etag, etag=etag)
         found = door.get(*of)
         assert (subject.number(found.state), found.etag, found.version) == (1, etag, 1)
@@ -106,11 +106,11 @@ class EtagsContract(ContractBase, is_part=True):
         self, door: Door, subject: Subject, actor_id: str, wrong: Any
     ) -> None:
         of = (subject.actor_type, actor_id)
-        with pytest.raises(InvalidEtag):
+        with pytest.raises(InvalidEtag, match="nothing was"):
             door.put(*of, subject.make(1), expect=wrong)
-        with pytest.raises(InvalidEtag):
+        with pytest.raises(InvalidEtag, match="nothing was"):
             door.delete(*of, expect=wrong)
         if wrong is not None:
-            with pytest.raises(InvalidEtag):
+            with pytest.raises(InvalidEtag, match="nothing was"):
                 door.put(*of, subject.make(1), etag=wrong)
         assert door.get(*of) is NOT_PRESENT

@@ -57,14 +57,16 @@ class HandlesContract(ContractBase, is_part=True):
         assert self.stored(door, subject, actor_id) == 4
 
     @_HANDLES
+    @pytest.mark.parametrize("method", ["put", "delete"])
     def test_a_handle_does_not_bring_back_what_was_deleted(
-        self, door: Door, subject: Subject, actor_id: str
+        self, door: Door, subject: Subject, actor_id: str, method: str
     ) -> None:
         handle = door.handle(subject.actor_type, actor_id)
         handle.put(subject.make(1))
         door.delete(subject.actor_type, actor_id)
-        with pytest.raises(Conflict):
-            handle.put(subject.make(2))
+        with pytest.raises(Conflict) as caught:
+            getattr(handle, method)(*([subject.make(2)] if method == "put" else []))
+        assert caught.value.kind == "gone"
         assert door.get(subject.actor_type, actor_id) is NOT_PRESENT
 
     @_HANDLES
@@ -106,15 +108,16 @@ class HandlesContract(ContractBase, is_part=True):
         assert self.stored(door, subject, actor_id) == 1
 
     @_HANDLES
+    @pytest.mark.parametrize("method", ["put", "delete"])
     def test_a_handle_tells_an_actor_that_was_created_anew(
-        self, door: Door, subject: Subject, actor_id: str
+        self, door: Door, subject: Subject, actor_id: str, method: str
     ) -> None:
         handle = door.handle(subject.actor_type, actor_id)
         handle.put(subject.make(1))
         door.delete(subject.actor_type, actor_id)
         door.put(subject.actor_type, actor_id, subject.make(2))
         with pytest.raises(Conflict) as caught:
-            handle.delete()
+            getattr(handle, method)(*([subject.make(3)] if method == "put" else []))
         assert caught.value.kind == "stale"
         assert self.stored(door, subject, actor_id) == 2
 

@@ -128,10 +128,11 @@ class ManyContract(ContractBase, is_part=True):
             door.put_many([Put(subject.actor_type, actor_id, subject.make(1))] * 2, atomic=True)
         assert door.get(subject.actor_type, actor_id) is NOT_PRESENT
 
-    @_MANY
+    @_ATOMIC
     def test_many_of_nothing_is_nothing(self, door: Door) -> None:
         assert list(door.get_many([])) == []
         assert list(door.put_many([])) == []
+        assert list(door.put_many([], atomic=True)) == []
         assert list(door.delete_many([])) == []
 
     @_MANY
@@ -215,7 +216,9 @@ class ManyContract(ContractBase, is_part=True):
         puts = [Put(of.actor_type, name, of.make(1), ABSENT, Etag(uuid4())) for of, name in names]
         for _ in range(2):
             assert door.put_many(puts, atomic=True) == [put.etag for put in puts]
-        assert {one.version for one in door.get_many([put[:2] for put in puts])} == {1}
+        new = Put(names[0][0].actor_type, f"{actor_id}-new", names[0][0].make(1), ABSENT)
+        door.put_many([*puts, new], atomic=True)  # a part of it again, with others
+        assert {one.version for one in door.get_many([put[:2] for put in [*puts, new]])} == {1}
 
     @_ATOMIC
     def test_of_racing_batches_one_wins_as_a_whole(self, door: Door, actor_id: str) -> None:

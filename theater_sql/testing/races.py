@@ -53,6 +53,8 @@ class RacesContract(ContractBase, is_part=True):
         won = [n for n, result in enumerate(results) if not isinstance(result, Exception)]
         assert len(won) == 1, results
         assert set(kinds_of(results)) == {None, kind}
+        told = [(error.expected, error.actual) for error in results if isinstance(error, Conflict)]
+        assert set(told) == {(expect, results[won[0]])}
         found = door.get(*writes[0][:2])
         assert (subject.number(found.state), found.etag) == (won[0], results[won[0]])
         return Etag(found.etag)
@@ -188,3 +190,25 @@ class RacesContract(ContractBase, is_part=True):
             assert sorted(map(str, kinds_of(list(pair)))) == ["None", "exists"]
             found = door.get(of, one)
             assert (pair[subject.number(found.state) - 1], found.version) == (found.etag, 1)
+
+    @needs(Capability.ETAGS, Capability.REOPEN)
+    def test_overwrites_and_deletes_in_two_storages_never_conflict(
+        self, door: Door, subject: Subject, actor_id: str
+    ) -> None:
+        overwritten, deleted = f"{actor_id}-overwritten", f"{actor_id}-deleted"
+        with Door(self.reopen(door)) as second:
+            calls: list[Call] = []
+            for n in range(4):
+                for by in (door, second):
+                    state = subject.make(len(calls))
+                    calls += [Call(by, "put", subject.actor_type, overwritten, state)]
+                    calls += [Call(by, "put", subject.actor_type, deleted, state)]
+                calls += [Call(second if n % 2 else door, "delete", subject.actor_type, deleted)]
+            results = door.together(calls)
+            second.close()
+        assert not errors_of(results)
+        found = door.get(subject.actor_type, overwritten)
+        assert found.version == 8
+        position = results.index(found.etag)
+        assert calls[position].args[1] == overwritten
+        assert subject.number(calls[position].args[2]) == subject.number(found.state)

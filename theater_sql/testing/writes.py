@@ -37,6 +37,8 @@ def refused(
         getattr(door, method)(*args, **options)
     error = caught.value
     assert (error.kind, error.actual, error.expected) == (kind, actual, options["expect"])
+    of = getattr(args[0], "name", args[0])
+    assert isinstance(of, type) or error.actor_type == of
     assert error.actor_id == args[1]
     assert str(error).startswith(f"{error.actor_type}[{args[1]!r}]: ")
     assert "nothing was written" in str(error)
@@ -194,7 +196,7 @@ class WritesContract(ContractBase, is_part=True):
     ) -> None:
         of = (subject.actor_type, actor_id)
         for options in ({}, {"expect": ABSENT}):
-            with pytest.raises(InvalidState):
+            with pytest.raises(InvalidState, match="nothing was"):
                 door.put(*of, object(), **options)
             assert door.get(*of) is NOT_PRESENT
         etag = door.put(*of, subject.make(1))
@@ -210,11 +212,11 @@ class WritesContract(ContractBase, is_part=True):
         self, door: Door, subject: Subject, position: int
     ) -> None:
         of = (subject.actor_type, _NO_IDS[position])
-        with pytest.raises(InvalidId):
+        with pytest.raises(InvalidId, match="nothing was"):
             door.get(*of)
-        with pytest.raises(InvalidId):
+        with pytest.raises(InvalidId, match="nothing was"):
             door.put(*of, subject.make(1))
-        with pytest.raises(InvalidId):
+        with pytest.raises(InvalidId, match="nothing was"):
             door.delete(*of)
 
     @needs(Capability.ETAGS, Capability.REOPEN)
@@ -227,6 +229,6 @@ class WritesContract(ContractBase, is_part=True):
             closed.get(*of)
             closed.close()
             for method, state in (("get", ()), ("put", (subject.make(2),)), ("delete", ())):
-                with pytest.raises(StorageClosed):
+                with pytest.raises(StorageClosed, match="nothing was"):
                     getattr(closed, method)(*of, *state)
         assert self.stored(door, subject, actor_id) == 1
