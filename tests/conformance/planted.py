@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 from uuid import uuid4
 
 import pytest
 
-from tests.conformance import faults
-from tests.machine.dicts import UNDECODABLE, DictStorage
-from tests.machine.faults import FAULTS as FAULTS_OF_THE_MACHINE
+from tests.conformance import faults_of_reads, faults_of_writes
+from tests.machine import faults as faults_of_the_machine
+from tests.machine.dicts import TOO_NEW, UNDECODABLE, DictStorage
 from theater_sql import NOT_PRESENT, Etag, Found
 from theater_sql.testing import (
     UNTYPED,
@@ -54,6 +56,11 @@ CAUGHT_BY: dict[str, str] = {
     "GivesTwinsOnce": "test_an_actor_that_is_asked_for_twice_is_given_twice",
     "FailsForOneItem": "test_what_is_wrong_with_an_item_is_its_own_result",
     "PagesByOffset": "test_a_list_goes_on_after_an_id_that_is_not_there",
+    "OverwritesWhatIsNewer": "test_a_row_of_newer_code_is_neither_read_nor_overwritten",
+    "ReadsWhatIsNewer": "test_a_row_of_newer_code_is_neither_read_nor_overwritten",
+    "WritesOutsideTheTransaction": "test_the_callers_rollback_undoes_all_and_voids_the_etags",
+    "TransactionNeverCommits": "test_the_callers_commit_commits",
+    "ConflictAfterAWriteInside": "test_the_transaction_goes_on_after_a_conflict",
     "ListsText": "test_ids_of_every_kind_are_listed_as_they_were_given",
     "LastWriteWins": "test_a_stale_etag_is_refused",
     "CreatesTwice": "test_create_where_something_is_is_refused",
@@ -88,7 +95,7 @@ TUPLES = Subject(
 
 
 class Planted(StorageContract, is_part=True):
-    capabilities = StorageContract.capabilities | {Capability.REOPEN, Capability.UNDECODABLE}
+    capabilities = frozenset(Capability)
     subjects = (UNTYPED, TUPLES)
     make: ClassVar[Any] = DictStorage
 
@@ -100,12 +107,25 @@ class Planted(StorageContract, is_part=True):
         return self.make(door.raw.rows)
 
     def make_undecodable(self, door: Door, subject: Subject, actor_id: str) -> None:
+        self.change(door, subject, actor_id, UNDECODABLE)
+
+    def make_too_new(self, door: Door, subject: Subject, actor_id: str) -> None:
+        self.change(door, subject, actor_id, TOO_NEW)
+
+    def change(self, door: Door, subject: Subject, actor_id: str, state: str) -> None:
         rows = door.raw.rows
         row = rows[subject.actor_type, actor_id]
-        rows[subject.actor_type, actor_id] = row._replace(state=UNDECODABLE)
+        rows[subject.actor_type, actor_id] = row._replace(state=state)
+
+    @contextmanager
+    def transaction(self, door: Door) -> Iterator[Any]:
+        tx = door.raw.in_transaction()
+        yield tx
+        tx.commit()
 
 
-for fault in (*faults.FAULTS, *FAULTS_OF_THE_MACHINE):
+FAULTS = (*faults_of_reads.FAULTS, *faults_of_writes.FAULTS, *faults_of_the_machine.FAULTS)
+for fault in FAULTS:
     globals()[f"Test{fault.__name__}"] = type(f"Test{fault.__name__}", (Planted,), {"make": fault})
 
 
@@ -122,6 +142,9 @@ class AwaitedDict:
 
     def handle(self, *actor: Any) -> Any:
         return AwaitedHandle(self, self.inner.handle(*actor))
+
+    def in_transaction(self) -> Any:
+        return self.inner.in_transaction()
 
     async def turn(self) -> None:
         loop = asyncio.get_running_loop()

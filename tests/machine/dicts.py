@@ -24,6 +24,7 @@ from theater_sql import (
     InvalidState,
     Put,
     Results,
+    StateTooNew,
     StorageClosed,
     StorageError,
 )
@@ -31,6 +32,7 @@ from theater_sql.contract import Expect
 from theater_sql.identity import check_id
 
 UNDECODABLE: Final = "what no decoder takes"
+TOO_NEW: Final = "what newer code wrote"
 
 
 class Handle:
@@ -76,7 +78,7 @@ class DictStorage:
     """A host's storage; ``rows`` is the database that all of them share."""
 
     handles: type[Handle] = Handle
-    lock = threading.RLock()  # of all, since any may share its rows with any other
+    guard = threading.RLock()  # of all, since any may share its rows with any other
 
     def __init__(self, rows: dict[Any, Found[Any]]) -> None:
         self.rows = rows
@@ -104,6 +106,9 @@ class DictStorage:
                 actor_type, actor_id, "not a state; nothing was written", path="$"
             ) from None
 
+    def in_transaction(self) -> Inside:
+        return Inside(self)
+
     def handle(self, actor_type: Any, actor_id: Any) -> Handle:
         return self.handles(self, (actor_type, actor_id))
 
@@ -112,6 +117,8 @@ class DictStorage:
         found = copy.deepcopy(self.rows.get((actor_type, actor_id), NOT_PRESENT))
         if found and found.state is UNDECODABLE:
             raise CorruptState(actor_type, actor_id, "can't be decoded", path="$")
+        if found and found.state is TOO_NEW:
+            raise StateTooNew(actor_type, actor_id, "too new", stored=2, registered=1)
         return found
 
     def put(
@@ -129,9 +136,9 @@ class DictStorage:
         self.admit_state(*actor, state)
         if etag is not None and etag == expect:
             raise InvalidEtag(actor_type, actor_id, "the same; nothing was sent")
-        with self.lock:
-            if expect is OVERWRITE and not overwrite_corrupt:
-                self.get(*actor)
+        with self.guard:
+            if expect is OVERWRITE:
+                self.check_readable(actor, overwrite_corrupt)
             if not self.is_there_already(actor, etag):
                 self.check(actor, expect)
                 self.write(actor, state, etag or self.mint(actor))
@@ -139,9 +146,16 @@ class DictStorage:
 
     def delete(self, actor_type: Any, actor_id: Any, *, expect: Any = OVERWRITE) -> None:
         self.admit(actor_type, actor_id, expect)
-        with self.lock:
+        with self.guard:
             self.check((actor_type, actor_id), expect)
             self.rows.pop((actor_type, actor_id), None)
+
+    def check_readable(self, actor: Any, overwrite_corrupt: bool) -> None:
+        try:
+            self.get(*actor)
+        except CorruptState:
+            if not overwrite_corrupt:
+                raise
 
     def is_there_already(self, actor: Any, etag: Any) -> bool:
         return actor in self.rows and self.rows[actor].etag == etag
@@ -183,7 +197,7 @@ class DictStorage:
     def put_all(self, puts: list[Put]) -> list[Any]:
         if len({put[:2] for put in puts}) < len(puts):
             raise InvalidId("a type", puts[0].actor_id, "twice")
-        with self.lock:
+        with self.guard:
             return self.put_all_locked(puts)
 
     def put_all_locked(self, puts: list[Put]) -> list[Any]:
@@ -213,3 +227,20 @@ class DictStorage:
 
     def count(self, actor_type: Any) -> int:
         return sum(of == actor_type for of, _ in list(self.rows))
+
+
+class Inside(DictStorage):
+    """A storage's transaction: what it writes is there for others once it is committed."""
+
+    def __init__(self, outside: DictStorage) -> None:
+        super().__init__(dict(outside.rows))
+        self.outside = outside
+
+    def put_many(self, puts: Iterable[Any], *, atomic: bool = True) -> list[Any]:
+        return super().put_many(puts, atomic=atomic)
+
+    def lock(self, actors: Iterable[Any]) -> None:
+        pass
+
+    def commit(self) -> None:
+        self.outside.roll_back(self.rows)

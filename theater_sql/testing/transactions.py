@@ -42,8 +42,8 @@ class TransactionContract(ContractBase, is_part=True):
             etags.append(tx.put(*of, subject.make(2), expect=before))
             tx.delete(*of, expect=etags[0])
             raise Undo
-        found = door.get(*of)
-        assert (subject.number(found.state), found.etag) == (1, before)
+        assert self.stored(door, subject, actor_id) == 1
+        assert door.get(*of).etag == before
         with pytest.raises(Conflict):
             door.put(*of, subject.make(3), expect=etags[0])
 

@@ -53,6 +53,7 @@ class WritesContract(ContractBase, is_part=True):
     ) -> None:
         """Check all that is stored of an actor."""
         found = door.get(subject.actor_type, actor_id)
+        assert found, "nothing is stored"
         assert (subject.number(found.state), found.etag, found.version) == (number, etag, version)
         assert found.updated_at.tzinfo is not None
 

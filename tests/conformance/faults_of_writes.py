@@ -1,4 +1,4 @@
-"""More faults of storages, each as somebody might make it; the kit has to find them all."""
+"""Faults of writing, each as somebody might make it; the kit has to find them all."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.machine.dicts import DictStorage, Handle
+from tests.machine.dicts import DictStorage, Handle, Inside
 from theater_sql import (
     ABSENT,
-    NOT_PRESENT,
     OVERWRITE,
     Conflict,
-    CorruptState,
     Put,
     StorageError,
 )
@@ -32,89 +30,6 @@ class ChecksThenInserts(DictStorage):
         self.check((actor_type, actor_id), ABSENT)
         time.sleep(0.001)
         return super().put(actor_type, actor_id, state, etag=options.get("etag"))
-
-
-class TakesUndecodableForNothing(DictStorage):
-    """Reads a row that it can't decode as none."""
-
-    def get(self, actor_type: Any, actor_id: Any) -> Any:
-        try:
-            return super().get(actor_type, actor_id)
-        except CorruptState:
-            return NOT_PRESENT
-
-
-class OverwritesUndecodable(DictStorage):
-    """Reports a row that it can't decode, and yet writes over it."""
-
-    def put(self, *args: Any, **options: Any) -> Any:
-        return super().put(*args, **options | {"overwrite_corrupt": True})
-
-
-class AnUndecodableRowSpoilsTheRead(DictStorage):
-    """Fails a whole get_many for one row."""
-
-    def get_many(self, actors: Any) -> list[Any]:
-        return [self.get(*actor) for actor in actors]
-
-
-class IdsAreText(DictStorage):
-    """Takes 1 and "1" for one actor."""
-
-    def get(self, actor_type: Any, actor_id: Any) -> Any:
-        return super().get(actor_type, str(actor_id))
-
-    def put(self, actor_type: Any, actor_id: Any, state: Any, **options: Any) -> Any:
-        return super().put(actor_type, str(actor_id), state, **options)
-
-
-class IdsAreCaseless(DictStorage):
-    """Compares ids as a database does that means well."""
-
-    def get(self, actor_type: Any, actor_id: Any) -> Any:
-        return super().get(actor_type, self.folded(actor_id))
-
-    def put(self, actor_type: Any, actor_id: Any, state: Any, **options: Any) -> Any:
-        return super().put(actor_type, self.folded(actor_id), state, **options)
-
-    def folded(self, actor_id: Any) -> Any:
-        return actor_id.casefold().rstrip(" ") if isinstance(actor_id, str) else actor_id
-
-
-class SharesItsStates(DictStorage):
-    """Keeps the very object that it was given, and gives it out."""
-
-    def get(self, actor_type: Any, actor_id: Any) -> Any:
-        found = self.rows.get((actor_type, actor_id), NOT_PRESENT)
-        return super().get(actor_type, actor_id) and found
-
-    def write(self, actor: Any, state: Any, etag: Any) -> None:
-        super().write(actor, copy.copy(state), etag)
-        self.rows[actor] = self.rows[actor]._replace(state=state)
-
-
-class DropsAnItem(DictStorage):
-    """Leaves what is not there out of get_many."""
-
-    def get_many(self, actors: Any) -> list[Any]:
-        return [found for found in super().get_many(actors) if found is not NOT_PRESENT]
-
-
-class PageRepeatsOne(DictStorage):
-    """Begins a page with the last id of the one before."""
-
-    def list_ids(self, actor_type: Any, *, after: Any = None, limit: int = 1000) -> list[Any]:
-        ids = super().list_ids(actor_type, limit=10**9)
-        return [one for one in ids if after is None or repr(one) >= repr(after)][:limit]
-
-
-class CutsLongStates(DictStorage):
-    """Keeps as much of a text as fits its column."""
-
-    def write(self, actor: Any, state: Any, etag: Any) -> None:
-        if isinstance(state, dict) and "text" in state:
-            state = state | {"text": state["text"][:65_535]}
-        super().write(actor, state, etag)
 
 
 class BatchesInterleave(DictStorage):
@@ -238,13 +153,6 @@ class HandleForgetsOtherErrors(DictStorage):
                 raise
 
 
-class GivesTwinsOnce(DictStorage):
-    """Reads many by a dict."""
-
-    def get_many(self, actors: Any) -> list[Any]:
-        return super().get_many(dict.fromkeys(actors))
-
-
 class FailsForOneItem(DictStorage):
     """Ends a put_many at its first error."""
 
@@ -252,21 +160,33 @@ class FailsForOneItem(DictStorage):
         return self.put(*put[:3], expect=put.expect, etag=put.etag)
 
 
-class PagesByOffset(DictStorage):
-    """Goes on behind the position of the last id, and from the start if that is gone."""
+class WritesOutsideTheTransaction(DictStorage):
+    """Uses a connection of its own inside."""
 
-    def list_ids(self, actor_type: Any, *, after: Any = None, limit: int = 1000) -> list[Any]:
-        ids = super().list_ids(actor_type, limit=10**9)
-        start = ids.index(after) + 1 if after in ids else 0
-        return ids[start : start + limit]
+    def in_transaction(self) -> Inside:
+        inside = super().in_transaction()
+        inside.rows = self.rows
+        return inside
 
 
-class ListsText(DictStorage):
-    """Gives every id as text."""
+class TransactionNeverCommits(DictStorage):
+    """Rolls back to a savepoint that it forgot to release."""
 
-    def list_ids(self, actor_type: Any, *, after: Any = None, limit: int = 1000) -> list[Any]:
-        ids = sorted({str(one) for of, one in self.rows if of == actor_type})
-        return [one for one in ids if after is None or one > after][:limit]
+    def in_transaction(self) -> Inside:
+        inside = super().in_transaction()
+        inside.outside = DictStorage({})
+        return inside
+
+
+class ConflictAfterAWriteInside(DictStorage):
+    """Leaves what a refused batch wrote inside."""
+
+    class Leaky(Inside):
+        def roll_back(self, before: Any) -> None:
+            pass
+
+    def in_transaction(self) -> Any:
+        return self.Leaky(self)
 
 
 FAULTS = [fault for fault in DictStorage.__subclasses__() if fault.__module__ == __name__]
