@@ -135,14 +135,29 @@ def url(request: pytest.FixtureRequest) -> str:
     return str(request.getfixturevalue(fixture))
 
 
-@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
-def shared_url(
+def new_database(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
-    """A database for the tests that only need an actor id of their own."""
+    """Yield the URL of a new database of the kind that is asked for."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path_factory.mktemp('shared') / 'theater.db'}"
         return
     new_pg: NewDatabase = request.getfixturevalue("new_pg")
     with new_pg() as url:
         yield url
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def shared_url(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """A database for the tests that only need an actor id of their own."""
+    yield from new_database(request, tmp_path_factory)
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def module_url(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """A database for the tests of one module, which may have tables of their own in it."""
+    yield from new_database(request, tmp_path_factory)

@@ -128,24 +128,22 @@ STAY = ("NULL in version", "a real in the version")
 
 
 @pytest.fixture(scope="module")
-def engine(shared_url: str) -> Iterator[sa.Engine]:
+def engine(module_url: str) -> Iterator[sa.Engine]:
     """The database, its tables made without NOT NULL: as somebody's migration may have left it."""
-    engine = sa.create_engine(shared_url, poolclass=NullPool)
+    engine = sa.create_engine(module_url, poolclass=NullPool)
     loose = sa.MetaData()
     tables = [table.to_metadata(loose) for table in ACTORS.metadata.tables.values()]
     for table in tables:
         for column in table.columns:
             column.nullable = not column.primary_key
-    loose.drop_all(engine)
     loose.create_all(engine)
     yield engine
-    loose.drop_all(engine)
     engine.dispose()
 
 
 @pytest.fixture(scope="module", params=DOORS)
-def door(request: pytest.FixtureRequest, shared_url: str, engine: sa.Engine) -> Iterator[Door]:
-    with DOORS[request.param](shared_url, ACTORS) as door:
+def door(request: pytest.FixtureRequest, module_url: str, engine: sa.Engine) -> Iterator[Door]:
+    with DOORS[request.param](module_url, ACTORS) as door:
         yield door
 
 
@@ -231,13 +229,13 @@ def check_lost(door: Door, engine: sa.Engine, actor_type: str, name: str, before
 OWN = [("sqlite", name) for name in SQLITE] + [("postgresql", name) for name in POSTGRESQL]
 
 
-@pytest.mark.parametrize(("shared_url", "name"), OWN, indirect=["shared_url"])
+@pytest.mark.parametrize(("module_url", "name"), OWN, indirect=["module_url"])
 def test_column_that_holds_what_it_cant(door: Door, engine: sa.Engine, name: str) -> None:
     broken = (SQLITE if engine.dialect.name == "sqlite" else POSTGRESQL)[name]
     check(door, engine, "Own", f"{type(door).__name__} {name}", broken)
 
 
-@pytest.mark.parametrize("shared_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("module_url", ["sqlite"], indirect=True)
 def test_an_instant_without_a_zone_is_in_utc_as_sqlite_writes_it(
     door: Door, engine: sa.Engine, actor_id: str
 ) -> None:
