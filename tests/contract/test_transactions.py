@@ -268,8 +268,12 @@ def test_a_scoped_session_is_a_session(
 
 def test_what_is_no_transaction_of_this_database_is_refused(sqlite_url: str, pg_url: str) -> None:
     lite, pg = sa.create_engine(sqlite_url), sa.create_engine(pg_url)
-    with SQLStorage(pg_url, ACTORS) as storage, lite.connect() as connection:
-        for wrong in (connection, Session(lite), lite, pg, None, "text"):
+    with (
+        SQLStorage(pg_url, ACTORS) as storage,
+        lite.connect() as connection,
+        Session(lite) as session,
+    ):
+        for wrong in (connection, session, lite, pg, None, "text"):
             with pytest.raises(ConfigurationError), storage.in_transaction(wrong):  # type: ignore[arg-type]
                 pass
         autocommit = pg.execution_options(isolation_level="AUTOCOMMIT")
