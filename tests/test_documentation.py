@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -18,7 +19,11 @@ def run_blocks(document: str, folder: Path) -> str:
     script = folder / "example.py"
     script.write_text(program)
     done = subprocess.run(
-        [sys.executable, "-W", "error", script], cwd=folder, capture_output=True, text=True
+        [sys.executable, "-W", "error", script],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},  # what is tested, not what is installed
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
