@@ -73,6 +73,7 @@ class AsyncTransaction:
     def __init__(self, target: AsyncConnection | AsyncSession, transaction: Transaction) -> None:
         self._target = target
         self._transaction = transaction
+        self._turn = asyncio.Lock()
 
     @overload
     async def get(self, actor_type: TypedActor[S], actor_id: ActorId) -> Found[S] | NotPresent: ...
@@ -129,7 +130,8 @@ class AsyncTransaction:
         await self._run(self._transaction.lock, actors)
 
     async def _run(self, method: Callable[..., T], *args: Any, **options: Any) -> T:
-        return await self._target.run_sync(lambda _: method(*args, **options))
+        async with self._turn:  # a thread's lock would hold up the loop
+            return await self._target.run_sync(lambda _: method(*args, **options))
 
 
 class AsyncSQLStorage(AsyncStorage):
@@ -227,8 +229,9 @@ class AsyncSQLStorage(AsyncStorage):
         timeout: float | None = None,
     ) -> Results[Etag]:
         """See ``SQLStorage.put_many``."""
-        make = self._core.put_all if atomic else self._core.put_many
-        return await adrive_many(self._core.lanes, make(puts, overwrite_corrupt, timeout))
+        return await adrive_many(
+            self._core.lanes, self._core.puts(puts, atomic, overwrite_corrupt, timeout)
+        )
 
     async def delete_many(
         self, deletes: Iterable[DeleteLike], *, timeout: float | None = None
@@ -260,11 +263,14 @@ class AsyncSQLStorage(AsyncStorage):
         run_sync = getattr(connection, "run_sync", None)
         if run_sync is None:
             raise ConfigurationError(
-                "in_transaction() takes an AsyncConnection or an AsyncSession here, not a "
-                f"{type(connection).__name__}"
+                f"in_transaction() got {type(connection).__name__}: give it an AsyncConnection or "
+                "an AsyncSession, and SQLStorage a Connection or a Session"
             )
         transaction = await run_sync(lambda target: Transaction(self._core, target))
-        yield AsyncTransaction(connection, transaction)
+        try:
+            yield AsyncTransaction(connection, transaction)
+        finally:
+            transaction.end()
 
     async def create_all(self) -> None:
         """See ``SQLStorage.create_all``."""

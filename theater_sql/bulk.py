@@ -6,15 +6,16 @@ queued together, and are sent the lists of their outcomes.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from theater_sql.calls import Steps
-from theater_sql.contract import Results
-from theater_sql.errors import StorageError
+from theater_sql.contract import ActorId, Results
+from theater_sql.errors import ConfigurationError, StorageError
 from theater_sql.lanes import Operation, Outcome
 
 T = TypeVar("T")
+N = TypeVar("N", bound=NamedTuple)
 Rounds = Generator[list[Operation], list[Outcome], T]
 
 
@@ -62,3 +63,33 @@ def each(items: Sequence[Item | StorageError]) -> Rounds[Results[Any]]:
 
     yield from side_by_side([line(positions) for positions in lines.values()])
     return Results(results[position] for position in range(len(items)))
+
+
+class Actor(NamedTuple):
+    """One item of ``get_many``."""
+
+    actor_type: Any
+    actor_id: ActorId
+
+
+def items_of(kind: type[N], items: Iterable[Any]) -> list[N]:
+    """Return the items of a call on many actors, refusing what is none before anything is sent."""
+    made = []
+    if not isinstance(items, Iterable):
+        raise ConfigurationError(
+            f"got a {type(items).__name__}: give a list of items; nothing was sent"
+        )
+    for position, item in enumerate(items):
+        try:
+            made.append(kind(*item) if isinstance(item, tuple) else kind(item))
+        except TypeError:
+            must = [name for name in kind._fields if name not in kind._field_defaults]
+            wanted = f"({', '.join(must)}"
+            wanted += "".join(f"[, {name}]" for name in kind._field_defaults) + ")"
+            got = f"a {type(item).__name__}"
+            if isinstance(item, tuple):
+                got = f"a tuple of {len(item)}"
+            raise ConfigurationError(
+                f"item {position} is {got}: give {wanted}; nothing was sent"
+            ) from None
+    return made

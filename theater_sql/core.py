@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, Literal, NamedTuple, TypedDict, TypeVar
+from typing import Any, Literal, TypedDict, TypeVar
 from uuid import UUID
 
 from sqlalchemy.engine import URL, Engine
@@ -13,7 +13,7 @@ from theater_sql.atomic import Entry, put_all
 from theater_sql.backends import backend_for, engine_for
 from theater_sql.backends.base import Phase
 from theater_sql.bindings import Binding
-from theater_sql.bulk import Item, Rounds, each
+from theater_sql.bulk import Actor, Item, Rounds, each, items_of
 from theater_sql.calls import Call, Steps
 from theater_sql.contract import (
     ActorId,
@@ -25,7 +25,7 @@ from theater_sql.contract import (
     Put,
     Results,
 )
-from theater_sql.errors import ConfigurationError, InvalidEtag, StorageError
+from theater_sql.errors import ConfigurationError, InvalidEtag, StorageClosed, StorageError
 from theater_sql.identity import plain_uuid
 from theater_sql.lanes import Bounds, Lanes
 from theater_sql.listings import Listing
@@ -35,14 +35,6 @@ from theater_sql.statements import Statements
 from theater_sql.tables import Layout
 
 T = TypeVar("T")
-N = TypeVar("N", bound=NamedTuple)
-
-
-class Actor(NamedTuple):
-    """One item of ``get_many``."""
-
-    actor_type: Any
-    actor_id: ActorId
 
 
 class Options(TypedDict, total=False):
@@ -172,7 +164,7 @@ class Core:
     def get_many(self, actors: Iterable[Any], timeout: float | None) -> Rounds[Results[Any]]:
         """Return the steps of ``SQLStorage.get_many``."""
         deadline = self._deadline(timeout)
-        return each([self._item(deadline, *pair, Call.get) for pair in _items(Actor, actors)])
+        return each([self._item(deadline, *pair, Call.get) for pair in items_of(Actor, actors)])
 
     def put_many(
         self, puts: Iterable[Any], overwrite_corrupt: bool, timeout: float | None
@@ -187,7 +179,16 @@ class Core:
 
             return self._item(deadline, put.actor_type, put.actor_id, start)
 
-        return each([item(put) for put in _items(Put, puts)])
+        return each([item(put) for put in items_of(Put, puts)])
+
+    def puts(
+        self, puts: Iterable[Any], atomic: bool, overwrite_corrupt: bool, timeout: float | None
+    ) -> Rounds[Results[Etag]]:
+        """Return the steps of ``SQLStorage.put_many``."""
+        if type(atomic) is not bool:
+            raise ConfigurationError("atomic= is True or False; nothing was sent")
+        make = self.put_all if atomic else self.put_many
+        return make(puts, overwrite_corrupt, timeout)
 
     def put_all(
         self, puts: Iterable[Any], overwrite_corrupt: bool, timeout: float | None
@@ -195,7 +196,7 @@ class Core:
         """Return the steps of ``SQLStorage.put_many`` where it is all or nothing."""
         deadline = self._deadline(timeout)
         entries = []
-        for put in _items(Put, puts):
+        for put in items_of(Put, puts):
             call = self.call(put.actor_type, put.actor_id, deadline)
             expect, etag = _checked_etags(call, put.expect, put.etag)
             entries.append(Entry(call, call.prepare(put.state, etag), expect))
@@ -211,12 +212,12 @@ class Core:
 
             return self._item(deadline, delete.actor_type, delete.actor_id, start)
 
-        return each([item(delete) for delete in _items(Delete, deletes)])
+        return each([item(delete) for delete in items_of(Delete, deletes)])
 
     def calls(self, actors: Iterable[Any]) -> list[Call]:
         """Return a call on each actor."""
         deadline = self._deadline(None)
-        return [self.call(*pair, deadline) for pair in _items(Actor, actors)]
+        return [self.call(*pair, deadline) for pair in items_of(Actor, actors)]
 
     def _item(
         self,
@@ -238,8 +239,14 @@ class Core:
         if isinstance(self._url, (str, URL)):
             self._engine.dispose()
 
+    def check_open(self) -> None:
+        """Refuse what a closed storage does not do any more."""
+        if self.lanes.is_closed:
+            raise StorageClosed(None, None, "the storage is closed; nothing was sent")
+
     def create_all(self) -> None:
         """Create the tables that are missing in the metadata of the registry and the models."""
+        self.check_open()
         from theater_sql.migrations.connections import translated
 
         engine = self._engine
@@ -272,17 +279,3 @@ def _checked_etags(call: Call, expect: Any, etag: Any) -> tuple[Any, Any]:
     else:
         return expected, brought
     raise call.error(InvalidEtag, f"{problem}; nothing was sent")
-
-
-def _items(kind: type[N], items: Iterable[Any]) -> list[N]:
-    """Return the items of a call on many actors, refusing what is none before anything is sent."""
-    made = []
-    if not isinstance(items, Iterable):
-        raise ConfigurationError(f"items are an iterable, not a {type(items).__name__}")
-    for position, item in enumerate(items):
-        try:
-            made.append(kind(*item) if isinstance(item, tuple) else kind(item))
-        except TypeError:
-            wanted = ", ".join(kind._fields)
-            raise ConfigurationError(f"item {position} is not a tuple of {wanted}") from None
-    return made

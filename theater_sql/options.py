@@ -26,7 +26,8 @@ def check_timeout(seconds: object) -> None:
 def check_number(name: str, value: object, most: int = LARGEST) -> None:
     """Take a whole number from 1 on."""
     if type(value) is not int or not 1 <= value <= most:
-        raise ConfigurationError(f"{name}= is a whole number from 1 to {most}")
+        bound = f", {most} at most" if most < LARGEST else ""
+        raise ConfigurationError(f"{name}= is a whole number above zero{bound}; nothing was sent")
 
 
 def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:

@@ -197,8 +197,9 @@ class SQLStorage(Storage):
             StorageError: (atomic) any other; only ``OutcomeUnknown`` leaves open whether all
                 was written, or nothing.
         """
-        make = self._core.put_all if atomic else self._core.put_many
-        return drive_many(self._core.lanes, make(puts, overwrite_corrupt, timeout))
+        return drive_many(
+            self._core.lanes, self._core.puts(puts, atomic, overwrite_corrupt, timeout)
+        )
 
     def delete_many(
         self, deletes: Iterable[DeleteLike], *, timeout: float | None = None
@@ -230,13 +231,18 @@ class SQLStorage(Storage):
     def in_transaction(self, connection: Connection | Session) -> Iterator[Transaction]:
         """Yield the storage inside your own transaction: what it writes, your commit commits.
 
-        On SQLite enter it before the transaction's first read.
+        An exception that leaves the block undoes nothing: roll back. On SQLite enter it before
+        the transaction's first read.
 
         Raises:
             ConfigurationError: the connection is not one of this storage's kind of database.
             Unavailable: (SQLite) somebody else writes.
         """
-        yield Transaction(self._core, connection)
+        transaction = Transaction(self._core, connection)
+        try:
+            yield transaction
+        finally:
+            transaction.end()
 
     def create_all(self) -> None:
         """Create the tables that are missing: for tests, demos and first steps."""

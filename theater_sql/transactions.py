@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from itertools import groupby
 from typing import Any, TypeVar, overload
 
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError, UnboundExecutionError
 from sqlalchemy.orm import Session, scoped_session
 
 from theater_sql.backends.base import Action, AnyStatement, Atomic, Borrowed, Fault, Phase
@@ -44,16 +45,23 @@ class Transaction:
 
     So the transaction goes on after a ``Conflict`` or a ``ConstraintViolation``. Nothing is
     tried again: after ``TransactionAborted`` run your whole block again. The etags it gives are
-    void if you roll back. Use it from one thread at a time.
+    void if you roll back. Calls at once follow each other.
     """
 
     def __init__(self, core: Core, target: Connection | Session) -> None:
+        core.check_open()
         self._core = core
         self._connection = _connection_of(target, core)
         self._root = self._connection.get_transaction() or self._connection.begin()
         self._borrowed = _borrowed(core, self._connection)
+        self._turn = threading.Lock()
+        self._has_ended = False
         if core.backend.file is not None:
             hold(core.backend.file, self._is_open)
+
+    def end(self) -> None:
+        """Refuse later calls: its block was left."""
+        self._has_ended = True
 
     @overload
     def get(self, actor_type: TypedActor[S], actor_id: ActorId) -> Found[S] | NotPresent: ...
@@ -139,8 +147,14 @@ class Transaction:
         self, statement: AnyStatement, rows: Sequence[tuple[Any, ...]], phase: Phase
     ) -> Outcome:
         """Run a statement; what failed, or a batch that did not match in full, leaves nothing."""
-        if not self._is_open():
-            reason = "the transaction has ended; nothing was sent"
+        with self._turn:  # savepoints of two calls at once would end each other
+            return self._execute_alone(statement, rows, phase)
+
+    def _execute_alone(
+        self, statement: AnyStatement, rows: Sequence[tuple[Any, ...]], phase: Phase
+    ) -> Outcome:
+        if self._has_ended or self._core.lanes.is_closed or not self._is_open():
+            reason = "the transaction, its block or the storage has ended; nothing was sent"
             return Outcome(None, Fault(Action.RAISE, StorageClosed, reason))
         savepoint = None
         try:
@@ -164,18 +178,24 @@ class Transaction:
 
 def _connection_of(target: Any, core: Core) -> Connection:
     """Return the connection, refusing what this storage can't write through."""
-    is_session = isinstance(target, (Session, scoped_session))
-    connection: Any = target.connection() if is_session else target
     backend = core.backend
+    try:
+        is_session = isinstance(target, (Session, scoped_session))
+        connection: Any = target.connection() if is_session else target
+    except UnboundExecutionError:
+        raise ConfigurationError("in_transaction() needs a Session that has an engine") from None
     if not isinstance(connection, Connection):
         raise ConfigurationError(
-            f"in_transaction() takes a Connection or a Session, not a {type(target).__name__}"
+            f"in_transaction() got {type(target).__name__}: give it a Connection "
+            "(engine.begin()) or a Session, and AsyncSQLStorage an AsyncConnection or AsyncSession"
         )
     if connection.dialect.name != backend.name or connection.dialect.driver not in backend.drivers:
         raise ConfigurationError(
             f"a connection of {connection.dialect.name}+{connection.dialect.driver} can't be used "
             f"here: this storage needs {backend.name} with {' or '.join(backend.drivers)}"
         )
+    if not backend.is_own(connection):
+        raise ConfigurationError("this connection is to another file than the storage has")
     return connection
 
 
@@ -184,7 +204,10 @@ def _borrowed(core: Core, connection: Connection) -> Borrowed:
         return core.backend.borrow(connection)
     except SQLAlchemyError as error:
         fault = _fault(core, error, Phase.READ)
-    raise fault.error(None, None, fault.reason) from fault.cause
+    reason = fault.reason
+    if "nothing was" not in reason:
+        reason = f"{reason}; nothing was written: try again"
+    raise fault.error(None, None, reason) from fault.cause
 
 
 def _fault(core: Core, error: Exception, phase: Phase) -> Fault:

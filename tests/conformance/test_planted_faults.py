@@ -9,7 +9,7 @@ import pytest
 
 from tests.conformance.planted import CAUGHT_BY, FAULTS
 from theater_sql import StorageError
-from theater_sql.testing import Capability, StorageContract, Subject
+from theater_sql.testing import Capability, ProviderContract, StorageContract, Subject
 
 CONTROL = "test_get_of_nothing_is_not_present"
 """What every faulty storage has to pass: one that fails at everything has no fault of one kind."""
@@ -81,9 +81,17 @@ def test_no_fault_is_found_by_a_crash_of_its_own(outcomes: Outcomes) -> None:
     assert [crash for crash in outcomes.crashed if "::TestDeclaresTooMuch" not in crash] == []
 
 
-@pytest.mark.parametrize("storage", ["DeclaresTooLittle", "DeclaresNoHook"])
-def test_what_is_there_has_to_be_declared(outcomes: Outcomes, storage: str) -> None:
-    assert outcomes.failed[storage] == {"test_what_is_not_declared_is_absent"}
+def test_what_is_there_has_to_be_declared(outcomes: Outcomes) -> None:
+    assert outcomes.failed["DeclaresTooLittle"] == {"test_what_is_not_declared_is_absent"}
+    hooks = "test_a_hook_is_declared_and_what_is_declared_has_its_hook"
+    assert outcomes.failed["DeclaresNoHook"] == {hooks}
+
+
+def test_a_capability_that_a_contract_does_not_test_can_not_be_declared() -> None:
+    with pytest.raises(TypeError, match="ETAGS is tested by StorageContract only"):
+        type("Wrong", (ProviderContract,), {"capabilities": {Capability.ETAGS}})
+    with pytest.raises(TypeError, match="subjects are made by Subject"):
+        type("Wrong", (ProviderContract,), {"subjects": ("text",)})
 
 
 def test_what_is_declared_has_to_be_there(outcomes: Outcomes) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.orm import (
     DeclarativeBase,
     Mapped,
@@ -27,6 +30,7 @@ from theater_sql import (
     NOT_PRESENT,
     ActorRegistry,
     ActorRow,
+    AsyncSQLStorage,
     BatchConflict,
     ConfigurationError,
     Conflict,
@@ -250,9 +254,110 @@ def test_after_its_end_it_is_refused(blocks: Blocks, outside: Any, actor_id: str
             lambda: block.tx.lock([(CART.actor_type, actor_id)]),
         ]
         for call in calls:
-            with pytest.raises(StorageClosed, match="has ended"):
+            with pytest.raises(StorageClosed, match="nothing was sent"):
                 call()
     assert outside.get(CART.actor_type, actor_id) is NOT_PRESENT
+
+
+@every_kind
+def test_it_ends_with_its_block_and_with_the_storage(
+    blocks: Blocks, outside: Any, actor_id: str
+) -> None:
+    with blocks.open() as block:
+        block.tx.put(CART.actor_type, actor_id, CART.make(1))
+        block.leave()
+        with pytest.raises(StorageClosed, match="nothing was sent"):
+            block.tx.put(CART.actor_type, actor_id, CART.make(2))
+    assert version(outside, actor_id) == 1
+    with blocks.open() as block:
+        block.storage.close()
+        with pytest.raises(StorageClosed, match="nothing was sent"):
+            block.tx.put(CART.actor_type, actor_id, CART.make(2))
+    assert version(outside, actor_id) == 1
+
+
+def test_a_closed_storage_opens_no_block(sqlite_url: str) -> None:
+    create(sqlite_url, ACTORS)
+    storage = SQLStorage(sqlite_url, ACTORS)
+    storage.close()
+    engine = sa.create_engine(sqlite_url, poolclass=NullPool)
+    with (
+        engine.connect() as connection,
+        pytest.raises(StorageClosed),
+        storage.in_transaction(connection),
+    ):
+        pass
+    with pytest.raises(StorageClosed):
+        storage.create_all()
+
+
+def test_calls_at_once_of_threads_follow_each_other(url: str, actor_id: str) -> None:
+    create(url, ACTORS)
+    engine = sa.create_engine(url, poolclass=NullPool, **in_any_thread(url))
+    with SQLStorage(url, ACTORS) as storage:
+        with engine.begin() as connection, storage.in_transaction(connection) as tx:
+            results = in_threads(
+                *[
+                    partial(tx.put, CART.actor_type, f"{actor_id}-{n}", CART.make(n))
+                    for n in range(6)
+                ],
+                partial(tx.put, CART.actor_type, actor_id, CART.make(1), expect=Etag(uuid4())),
+            )
+        assert [type(result) for result in results] == [UUID] * 6 + [Conflict]
+        assert storage.count(CART.actor_type) == 6
+
+
+def in_any_thread(url: str) -> dict[str, Any]:
+    is_sqlite = url.startswith("sqlite")
+    return {"connect_args": {"check_same_thread": False}} if is_sqlite else {}
+
+
+def test_calls_at_once_of_tasks_follow_each_other(url: str, actor_id: str) -> None:
+    create(url, ACTORS)
+
+    async def run() -> list[Any]:
+        engine = create_async_engine(
+            url.replace("sqlite:", "sqlite+aiosqlite:"), poolclass=NullPool
+        )
+        async with (
+            AsyncSQLStorage(url, ACTORS) as storage,
+            engine.begin() as connection,
+            storage.in_transaction(connection) as tx,
+        ):
+            put = partial(tx.put, CART.actor_type)
+            puts = [put(f"{actor_id}-{n}", CART.make(n)) for n in range(6)]
+            wrong = put(actor_id, CART.make(1), expect=Etag(uuid4()))
+            return await asyncio.gather(*puts, wrong, return_exceptions=True)
+
+    results = asyncio.run(run())
+    assert [type(result) for result in results] == [UUID] * 6 + [Conflict]
+    with SQLStorage(url, ACTORS) as storage:
+        assert storage.count(CART.actor_type) == 6
+
+
+def test_a_connection_to_another_file_is_refused(sqlite_url: str, tmp_path: Any) -> None:
+    create(sqlite_url, ACTORS)
+    create(f"sqlite:///{tmp_path / 'other.db'}", ACTORS)
+    others = [f"sqlite:///{tmp_path / 'other.db'}", "sqlite://"]
+    with SQLStorage(sqlite_url, ACTORS) as storage:
+        for url in others:
+            engine = sa.create_engine(url, poolclass=NullPool)
+            with (
+                engine.connect() as connection,
+                pytest.raises(ConfigurationError, match="another file"),
+                storage.in_transaction(connection),
+            ):
+                pass
+
+
+def test_a_session_without_an_engine_is_refused(sqlite_url: str) -> None:
+    with (
+        SQLStorage(sqlite_url, ACTORS) as storage,
+        Session() as session,
+        pytest.raises(ConfigurationError, match="engine"),
+        storage.in_transaction(session),
+    ):
+        pass
 
 
 def test_a_scoped_session_is_a_session(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from functools import partial
 from typing import Any, Protocol
 
@@ -28,6 +28,9 @@ class Block(Protocol):
     def rollback(self) -> None:
         """End the transaction."""
 
+    def leave(self) -> None:
+        """Leave the block of ``in_transaction``, and not the transaction."""
+
 
 class Blocks:
     """Opens transactions of one kind on one database; an exception rolls back."""
@@ -44,8 +47,9 @@ class Blocks:
 
 
 class _SyncBlock:
-    def __init__(self, storage: SQLStorage, target: Any, tx: Any) -> None:
+    def __init__(self, storage: SQLStorage, target: Any, block: ExitStack, tx: Any) -> None:
         self.storage, self.tx, self._target = storage, tx, target
+        self.leave = block.close
 
     def execute(self, statement: Any) -> Any:
         result = self._target.execute(statement)
@@ -61,8 +65,9 @@ def _connection(url: str, actors: Any, options: Any, before: str | None) -> Iter
     with SQLStorage(url, actors, **options) as storage, engine.begin() as connection:
         if before:
             connection.execute(sa.text(before))
-        with storage.in_transaction(connection) as tx:
-            yield _SyncBlock(storage, connection, tx)
+        with ExitStack() as block:
+            tx = block.enter_context(storage.in_transaction(connection))
+            yield _SyncBlock(storage, connection, block, tx)
 
 
 @contextmanager
@@ -71,8 +76,9 @@ def _session(url: str, actors: Any, options: Any, before: str | None) -> Iterato
     with SQLStorage(url, actors, **options) as storage, Session(engine) as session, session.begin():
         if before:
             session.execute(sa.text(before))
-        with storage.in_transaction(session) as tx:
-            yield _SyncBlock(storage, session, tx)
+        with ExitStack() as block:
+            tx = block.enter_context(storage.in_transaction(session))
+            yield _SyncBlock(storage, session, block, tx)
 
 
 class _Blocking:
@@ -87,8 +93,15 @@ class _Blocking:
 
 
 class _AsyncBlock:
-    def __init__(self, run: Callable[[Any], Any], storage: Any, target: Any, tx: Any) -> None:
-        self.storage, self.tx = _Blocking(run, storage), _Blocking(run, tx)
+    def __init__(
+        self,
+        run: Callable[[Any], Any],
+        storage: Any,
+        target: Any,
+        tx: Any,
+        leave: Callable[[], None],
+    ) -> None:
+        self.storage, self.tx, self.leave = _Blocking(run, storage), _Blocking(run, tx), leave
         self._run, self._target = run, target
 
     def execute(self, statement: Any) -> Any:
@@ -114,9 +127,10 @@ def _async(
         try:
             if before:
                 run(target.execute(sa.text(before)))
-            block = storage.in_transaction(target)
-            yield _AsyncBlock(run, storage, target, run(block.__aenter__()))
-            run(block.__aexit__(None, None, None))
+            block = AsyncExitStack()
+            tx = run(block.enter_async_context(storage.in_transaction(target)))
+            yield _AsyncBlock(run, storage, target, tx, lambda: run(block.aclose()))
+            run(block.aclose())
             run(target.commit())
         finally:  # what is not committed is rolled back
             run(target.__aexit__(None, None, None))

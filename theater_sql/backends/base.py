@@ -206,6 +206,9 @@ class Backend(Protocol):
     def connect(self, lock_timeout: float) -> Session:
         """Open a session; raises what the driver raises."""
 
+    def is_own(self, connection: sa.Connection) -> bool:
+        """Tell whether a connection is to this database, as far as that can be told."""
+
     def borrow(self, connection: sa.Connection) -> Borrowed:
         """Return what runs statements on a connection of the caller's, in his transaction.
 

@@ -85,10 +85,11 @@ class SQLite:
     @property
     def file(self) -> str:
         """What the one writer at a time writes to."""
-        if self.shared_connection:
-            return f"memory {id(self._engine)}"
-        path = str(self._engine.url.database).removeprefix("file:")
-        return str(Path(unquote(path)).resolve())
+        return _file(self._engine)
+
+    def is_own(self, connection: sa.Connection) -> bool:
+        """Tell whether a connection is to this file."""
+        return _file(connection.engine) == self.file
 
     def borrow(self, connection: sa.Connection) -> BorrowedConnection:
         """Return what runs statements on a connection of the caller's."""
@@ -135,6 +136,14 @@ class SQLite:
     def aborts(error: BaseException) -> bool:
         """Tell nothing: a statement that fails leaves the transaction as it was."""
         return False
+
+
+def _file(engine: Engine) -> str:
+    """Return the path of an engine's file, or what tells one database in memory from others."""
+    path = engine.url.database
+    if path in (None, "", ":memory:"):
+        return f"memory {id(engine.pool)}"
+    return str(Path(unquote(str(path).removeprefix("file:"))).resolve())
 
 
 def _exactly(bind: Any, load: Any) -> Any:

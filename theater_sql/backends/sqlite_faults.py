@@ -34,7 +34,7 @@ _BY_CODE: Final[dict[str, tuple[Action, type[StorageError], str]]] = {
         f"your transaction has read before somebody wrote, so it can't write any more; {_NOTHING}: "
         "enter in_transaction() before its first read",
     ),
-    "SQLITE_BUSY": (Action.RETRY, Unavailable, "another process writes to the file"),
+    "SQLITE_BUSY": (Action.RETRY, Unavailable, "somebody else writes to the file"),
     "SQLITE_LOCKED": (Action.RETRY, Unavailable, "another connection writes to the file"),
     "SQLITE_INTERRUPT": (Action.RETRY, Unavailable, "the statement was interrupted"),
     "SQLITE_SCHEMA": (Action.RECONNECT, Unavailable, "the schema changed"),

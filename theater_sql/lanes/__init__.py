@@ -70,6 +70,10 @@ class Lanes:
         self._start_afresh()
         _open.add(self)
 
+    @property
+    def is_closed(self) -> bool:
+        return self._closed
+
     def _start_afresh(self) -> None:
         backend, delivery = self._backend, Delivery()
         writes = Queue(self._bounds, delivery)

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import pytest
 
-from theater_sql import NOT_PRESENT
+from theater_sql import NOT_PRESENT, Found
 from theater_sql.testing.doors import Door
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -124,6 +124,13 @@ class ContractBase:
         super().__init_subclass__()
         if is_part:
             return
+        cls.capabilities = frozenset(cls.capabilities)
+        if not all(isinstance(subject, Subject) for subject in cls.subjects):
+            raise TypeError(f"{cls.__name__}: subjects are made by Subject(...)")
+        tests = [_definition(cls, name) for name in dir(cls) if name.startswith("test_")]
+        tested = {need for test in tests for need in getattr(test, "needs", ())}
+        for capability in cls.capabilities - tested:
+            raise TypeError(f"{cls.__name__}: {capability.name} is tested by StorageContract only")
         is_untyped = any(subject.untyped for subject in cls.subjects)
         if Capability.ID_KINDS in cls.capabilities and not is_untyped:
             raise TypeError(f"{cls.__name__}: ID_KINDS is tested with a subject that is untyped")
@@ -168,4 +175,5 @@ class ContractBase:
         """Return the number in the stored state; ``None`` if nothing is there."""
         found = door.get(subject.actor_type, actor_id)
         assert bool(found) is (found is not NOT_PRESENT)
+        assert found is NOT_PRESENT or isinstance(found, Found), "get gives Found or NOT_PRESENT"
         return subject.number(found.state) if found else None
