@@ -97,7 +97,7 @@ def test_closing_does_not_hang_after_a_call_that_a_lock_outlasted(
     with make_door(pg_url, ActorRegistry(), timeout=0.4) as door:
         door.create_all()
         door.put("A", "a", 0)
-        with held(pg_url, ALL, 1.0):
+        with held(pg_url, ALL, 3.0):
             with pytest.raises(Unavailable):
                 door.get("A", "a")
             with pytest.raises((Unavailable, OutcomeUnknown)):
