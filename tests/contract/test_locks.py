@@ -143,7 +143,7 @@ def test_a_writer_that_outlasts_the_deadline_is_unavailable(
         etag = door.put("A", "a", 0)
         with other_writer(sqlite_url, 1.0):
             start = time.monotonic()
-            with pytest.raises((Unavailable, OutcomeUnknown), match="another process writes"):
+            with pytest.raises((Unavailable, OutcomeUnknown), match="somebody else writes"):
                 door.put("A", "a", 1, expect=etag, timeout=0.5)
             assert 0.4 < time.monotonic() - start < 0.9
         time.sleep(0.3)
