@@ -14,6 +14,7 @@ from sqlalchemy.types import TypeDecorator
 
 from theater_sql.checks import check_for, is_aware, without_domain
 from theater_sql.codec import (
+    BridgeCodec,
     CodecError,
     ColumnCodec,
     DocumentCodec,
@@ -28,6 +29,7 @@ from theater_sql.codec import (
 from theater_sql.columns import attach_utc, column_codec
 from theater_sql.contract import ActorId, IdPart
 from theater_sql.errors import InvalidId, RegistrationError
+from theater_sql.homes import Home
 from theater_sql.identity import canonical, check_id, parse_canonical
 from theater_sql.tables import (
     BOOKKEEPING,
@@ -51,6 +53,7 @@ class Binding(NamedTuple):
     ``key`` turns an actor id into the values of the key columns, or raises ``InvalidId``;
     ``actor_id`` turns the values of those that hold the id back, or raises ``CodecError``.
     ``identify`` writes them into a state that has attributes for them: a mapped instance.
+    ``in_generic`` is how a type that has a table is stored before its rows have moved there.
     """
 
     name: str
@@ -63,6 +66,36 @@ class Binding(NamedTuple):
     aliases: tuple[str, ...] = ()
     schema_version: int = 1
     is_generic: bool = False
+    in_generic: Binding | None = None
+
+    @property
+    def home(self) -> Home:
+        """Where its rows live, unless they have not moved there yet."""
+        return Home.GENERIC if self.is_generic else Home.TABLE
+
+    def known_as(self, aliases: tuple[str, ...], schema_version: int) -> Binding:
+        """Return the binding of a type that has other names as well."""
+        named = self._replace(aliases=aliases, schema_version=schema_version)
+        if self.in_generic is None:
+            return named
+        return named._replace(in_generic=self.in_generic.known_as(aliases, schema_version))
+
+
+def with_bridge(binding: Binding, layout: Layout) -> Binding:
+    """Add how the type's rows are read and written as long as they are in the generic table."""
+    assert isinstance(binding.codec, RowCodec)
+    generic = generic_binding(binding.name, layout, BridgeCodec(binding.codec))
+
+    def key(actor_id: ActorId) -> Key:
+        binding.key(actor_id)  # the type's own check of its ids
+        return generic.key(actor_id)
+
+    def identify(state: Any, key: Key) -> None:
+        assert binding.identify is not None
+        binding.identify(state, binding.key(generic.actor_id(key[1:])))
+
+    bridge = generic._replace(key=key, identify=identify if binding.identify else None)
+    return binding._replace(in_generic=bridge)
 
 
 def generic_binding(name: str, layout: Layout, codec: StateCodec) -> Binding:

@@ -33,6 +33,7 @@ from theater_sql.errors import (
     StorageError,
     Unavailable,
 )
+from theater_sql.homes import is_marker
 from theater_sql.lanes import Operation, Outcome
 from theater_sql.refusals import Refusals
 from theater_sql.statements import Statements
@@ -52,7 +53,7 @@ class Write(NamedTuple):
 class Call(Refusals):
     """One call on one actor; ``deadline`` is on the monotonic clock."""
 
-    __slots__ = ("_deadline", "_former", "_names", "key", "statements")
+    __slots__ = ("_former", "_names", "deadline", "key", "statements")
 
     def __init__(
         self, binding: Binding, statements: Statements, actor_id: ActorId, deadline: float
@@ -60,7 +61,7 @@ class Call(Refusals):
         self.binding = binding
         self.actor_id = actor_id
         self.statements = statements
-        self._deadline = deadline
+        self.deadline = deadline
         self.key = key = statements.key(binding.key(actor_id))
         self._names: Sequence[tuple[Any, ...]] = ()
         if binding.aliases and binding.is_generic:  # rows stay under the old names of their type
@@ -129,11 +130,11 @@ class Call(Refusals):
         if expect is ABSENT:
             fills = statements.fills(layout.on_create) if layout.on_create else ()
             row = (*self.key, *write.values, *fills, *book)
-            return Operation(statements.create, self.key, row, self._deadline, write.token, ABSENT)
+            return Operation(statements.create, self.key, row, self.deadline, write.token, ABSENT)
         fills = statements.fills(layout.on_update) if layout.on_update else ()
         expected = statements.etag(expect)
         row = (*self.key, expected, *write.values, *fills, *book)
-        return Operation(statements.swap, self.key, row, self._deadline, write.token, expected)
+        return Operation(statements.swap, self.key, row, self.deadline, write.token, expected)
 
     def _carry_out(self, operation: Operation, expect: Any, etag: Etag) -> Steps[Etag]:
         """Send a write; a row that carries its ``etag`` already is a success."""
@@ -172,7 +173,7 @@ class Call(Refusals):
             return
         etag = self.statements.etag(expect)
         row = (*self.key, etag)
-        delete = Operation(self.statements.delete, self.key, row, self._deadline, etag, etag)
+        delete = Operation(self.statements.delete, self.key, row, self.deadline, etag, etag)
         outcome = yield from self._send_to_former(delete, (yield delete))
         self.raise_fault(outcome)
         if outcome.answer:
@@ -214,20 +215,20 @@ class Call(Refusals):
     def _check_former_names(self) -> Steps[None]:
         """Refuse to create an actor whose row stands under a former name of its type."""
         for key in self._former:
-            outcome = yield Operation(self.statements.look, key, key, self._deadline)
+            outcome = yield Operation(self.statements.look, key, key, self.deadline)
             self.raise_fault(outcome)
             if outcome.answer is not None:
                 raise self.conflict(ABSENT, self._etag(outcome.answer[0]))
 
     def _read(self, statement: Statement) -> Operation:
-        return Operation(statement, self.key, self.key, self._deadline)
+        return Operation(statement, self.key, self.key, self.deadline)
 
     def find(self) -> Steps[None]:
         """Turn to the row that ``get`` gives: of the type's own name, else of a former one."""
         if not self._names:
             return
         for position, key in enumerate(self._names):
-            outcome = yield Operation(self.statements.look, key, key, self._deadline)
+            outcome = yield Operation(self.statements.look, key, key, self.deadline)
             self.raise_fault(outcome)
             if outcome.answer is not None:
                 self.key, self._former = key, self._names[position + 1 :]
@@ -242,7 +243,7 @@ class Call(Refusals):
             if outcome.fault or outcome.answer:
                 break
             row, token = (*key, *rest), operation.token
-            outcome = yield Operation(operation.statement, key, row, self._deadline, token)
+            outcome = yield Operation(operation.statement, key, row, self.deadline, token)
             doubtful = doubtful or outcome.doubtful
         return outcome._replace(doubtful=doubtful)
 
@@ -287,14 +288,18 @@ class Call(Refusals):
         raise self.corrupt(failure)
 
     def _etag(self, value: Any) -> Etag:
-        """Return a row's etag, or raise ``CorruptState``."""
+        """Return a row's etag, or raise ``CorruptState``, or ``ActorMoved`` of a mere marker."""
+        etag: Any = None
         with suppress(Exception):
-            if type(etag := self.statements.load_etag(value)) is UUID:
-                return Etag(etag)
-        raise self.corrupt(CodecError("$", "its etag is not one"))
+            etag = self.statements.load_etag(value)
+        if type(etag) is not UUID:
+            raise self.corrupt(CodecError("$", "its etag is not one"))
+        if is_marker(etag):
+            raise self.moved()
+        return Etag(etag)
 
     def check_time(self, conflict: Conflict | None) -> None:
         """Give up trying again at the deadline."""
-        if time.monotonic() >= self._deadline:
+        if time.monotonic() >= self.deadline:
             reason = "others kept writing to the actor until the deadline; nothing was written"
             raise self.error(Unavailable, reason) from conflict

@@ -9,6 +9,7 @@ from theater_sql.bindings import Binding
 from theater_sql.codec import CodecError
 from theater_sql.contract import ABSENT, Etag, Expect
 from theater_sql.errors import (
+    ActorMoved,
     Conflict,
     ConstraintViolation,
     CorruptState,
@@ -75,6 +76,13 @@ class Refusals:
             kind, what = "stale", "another write came first"
         reason = f"{what}; nothing was written: get it, then decide"
         return self.error(Conflict, reason, kind=kind, expected=expect, actual=actual)
+
+    def moved(self) -> StorageError:
+        reason = (
+            "moved; its type has a table that this process does not know; nothing was written: "
+            "run the code that registers it"
+        )
+        return self.error(ActorMoved, reason)
 
     def error(self, error: type[StorageError], reason: str, /, **details: Any) -> StorageError:
         return error(self.binding.name, self.actor_id, reason, **details)

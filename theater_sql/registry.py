@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final, Literal, TypeVar, overload
 
 import sqlalchemy as sa
@@ -15,6 +16,7 @@ from theater_sql.bindings import (
     derived_binding,
     generic_binding,
     model_binding,
+    with_bridge,
 )
 from theater_sql.codec import DocumentCodec, json_codec, shape_of
 from theater_sql.contract import ActorType, ActorTypeLike, S
@@ -47,6 +49,8 @@ class ActorRegistry:
         self.metadata: Final = metadata if metadata is not None else sa.MetaData()
         self.generic: Final = generic_layout(self.metadata, jsonb)
         self.routes: Final = route_table(self.metadata)
+        is_there = self.generic.table.c.state.is_not(None)
+        self._moving: Final = replace(self.generic, only=(is_there,))
         self._bindings: dict[str, Binding] = {}
         self._names: dict[type[Any], str] = {}
         self._owners: dict[str, str] = {}
@@ -183,7 +187,9 @@ class ActorRegistry:
         for other in self:
             if other.layout.table is binding.layout.table is not self.generic.table:
                 raise RegistrationError(f"{name}: {other.name} has the table {other.layout.table}")
-        binding = binding._replace(aliases=tuple(names[1:]), schema_version=schema_version)
+        if not binding.is_generic:
+            binding = with_bridge(binding, self._moving)
+        binding = binding.known_as(tuple(names[1:]), schema_version)
         self._bindings.update(dict.fromkeys(names, binding))
         if isinstance(actor, type):
             self._names[actor] = name

@@ -150,6 +150,9 @@ class NamedTupleShape(ObjectShape):
     """NamedTuple: built from its values in order."""
 
     def build(self, raw: Mapping[str, Any]) -> Any:
+        for field, key in zip(self.fields, raw, strict=False):
+            if field.key != key:
+                raise CodecError(f"$.{field.key}", "missing")
         return convert(list(raw.values()), self._state)
 
 

@@ -1,0 +1,310 @@
+"""Routing: in which table a call finds its actor, also while the rows of its type move.
+
+In one home a call is one statement, as if there were no routes. In two, it looks first where
+the row may have been left, and goes to where new rows are made if it is not there. That no row
+can be lost or doubled does not depend on what a process knows of the routes: see
+docs/architecture.md.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple, TypeVar
+
+from theater_sql import homes
+from theater_sql.atomic import Entry, put_all
+from theater_sql.bindings import Binding
+from theater_sql.bulk import Rounds, side_by_side
+from theater_sql.calls import Call, Steps
+from theater_sql.contract import OVERWRITE, Etag, Expect, Results
+from theater_sql.errors import (
+    ActorMoved,
+    BatchConflict,
+    Conflict,
+    OutcomeUnknown,
+    SchemaMismatch,
+    StorageError,
+)
+from theater_sql.homes import Home
+from theater_sql.lanes import Operation
+from theater_sql.listings import Listing
+from theater_sql.refusals import Refusals
+from theater_sql.statements import Statements
+from theater_sql.statements.routes import RouteStatements
+
+T = TypeVar("T")
+_numbers = itertools.count()
+Act = Callable[[Call], Steps[T]]
+
+
+class Route(NamedTuple):
+    """Where a type's rows live; the epoch grows with each change."""
+
+    home: Home
+    epoch: int
+
+
+class Routes:
+    """What is known of the routes, and for how long; shared by the calls of a storage.
+
+    One call in half a lifetime reads them anew, so that the others need not wait for it.
+    ``is_told`` tells that a move waits for a lifetime, so that what is known can be trusted
+    so long. Where it does not, who finds nothing looks at the routes again.
+    """
+
+    def __init__(self, statements: RouteStatements, *, is_told: bool) -> None:
+        self._statements = statements
+        self._is_told = is_told
+        self._routes: Mapping[str, Route] = {}
+        self._soon = self._until = 0.0
+
+    def known(self, binding: Binding) -> Route | None:
+        """Return the route of a type; ``None`` if it has to be read."""
+        now = time.monotonic()
+        if now >= self._soon:
+            if now >= self._until:
+                return None
+            self._soon = self._until  # this call reads them, the others go on
+            return None
+        return self._routes.get(binding.name)
+
+    def are_fresh(self) -> bool:
+        """Tell whether what is known surely holds."""
+        return self._is_told and time.monotonic() < self._until
+
+    def forget(self) -> None:
+        """Have the next call read the routes."""
+        self._soon = self._until = 0.0
+
+    def copy(self) -> Routes:
+        """Return routes of their own for a transaction, whose claims may be rolled back."""
+        routes = Routes(self._statements, is_told=self._is_told)
+        routes._routes, routes._soon, routes._until = self._routes, self._soon, self._until
+        return routes
+
+    def read(self, call: Call | Listing, *, claims: bool) -> Steps[Route]:
+        """Read all routes and return that of a type, claiming one for a type without.
+
+        Without a claim nothing keeps the next process from another home, so it is not kept.
+        """
+        binding = call.binding
+        yield from self.refresh(call, call.deadline)
+        if binding.name not in self._routes and claims:
+            row = (binding.name, binding.home.value)
+            # Claims of many calls at once need not wait for each other.
+            key = (binding.name, next(_numbers))
+            outcome = yield Operation(self._statements.claim, key, row, call.deadline)
+            call.raise_fault(outcome)
+            yield from self.refresh(call, call.deadline)
+        return self._routes.get(binding.name) or _unclaimed(binding)
+
+    def refresh(self, call: Refusals, deadline: float) -> Steps[None]:
+        """Read all routes."""
+        since = time.monotonic()
+        outcome = yield Operation(self._statements.all, (), (), deadline)
+        call.raise_fault(outcome)
+        self._routes = {
+            name: Route(_home(call, home), epoch) for name, home, epoch in outcome.answer
+        }
+        self._soon, self._until = since + homes.LIFETIME / 2, since + homes.LIFETIME
+
+
+def _home(call: Refusals, text: str) -> Home:
+    try:
+        return Home(text)
+    except ValueError:
+        reason = "an actor type has a home that this version does not know; nothing was written"
+        raise call.error(SchemaMismatch, f"{reason}: update theater_sql") from None
+
+
+def _unclaimed(binding: Binding) -> Route:
+    """Where to read what nobody has written yet: in both tables, if it has one of its own."""
+    return Route(Home.GENERIC if binding.is_generic else Home.PREPARING_PROMOTE, 0)
+
+
+class Ask(NamedTuple):
+    """One write of a batch that is all or nothing, as the caller asked for it."""
+
+    call: Call
+    state: Any
+    expect: Etag | Expect
+    etag: Etag | None
+
+    def at(self, call: Call) -> Entry:
+        """Return the write where the actor lives."""
+        return Entry(call, call.prepare(self.state, self.etag), self.expect)
+
+
+class Router:
+    """Finds the table for each call."""
+
+    def __init__(self, routes: Routes, statements: Callable[[Binding], Statements]) -> None:
+        self.routes = routes
+        self._statements = statements
+
+    def carry_out(self, call: Call, act: Act[T], expect: Etag | Expect | None) -> Steps[T]:
+        """Return the steps of an act on an actor, wherever it lives.
+
+        What is wrong with the act itself is raised here. A read expects ``None``.
+        """
+        return self._carry_out(call, act, act(call), expect)
+
+    def _carry_out(
+        self, call: Call, act: Act[T], steps: Steps[T], expect: Etag | Expect | None
+    ) -> Steps[T]:
+        claims = expect is not None
+        route = self.routes.known(call.binding)
+        if route is None:
+            route = yield from self.routes.read(call, claims=claims)
+        while True:
+            result: Any = None
+            moved: Exception | None = None
+            try:
+                if route.home is call.binding.home:
+                    result = yield from steps
+                else:
+                    result = yield from self._elsewhere(call, route.home, act, expect)
+                if result or self.routes.are_fresh():
+                    return result  # type: ignore[no-any-return]
+            except Conflict as error:
+                if self.routes.are_fresh():
+                    raise
+                moved = error
+            except ActorMoved as error:
+                moved = error
+            # Nothing was found where the row was looked for; it may live elsewhere by now.
+            before, route = route, (yield from self.routes.read(call, claims=claims))
+            if route == before and moved is None:
+                return result  # type: ignore[no-any-return]
+            if route == before and moved is not None:
+                raise moved
+            steps = act(call)
+
+    def _elsewhere(
+        self, call: Call, home: Home, act: Act[T], expect: Etag | Expect | None
+    ) -> Steps[T]:
+        """Act on an actor whose type is not in its own home, or not as a whole."""
+        left, target = self._places(call, home)
+        while left is not None and (yield from _is_there(left)):
+            try:
+                result = yield from act(left)
+            except ActorMoved:
+                continue
+            except Conflict as conflict:
+                if conflict.actual is not None:
+                    raise
+                continue
+            except OutcomeUnknown as unknown:
+                # The write was applied if its etag has moved on with the row.
+                if target and unknown.etag and (yield from target.look()) == unknown.etag:
+                    return unknown.etag  # type: ignore[return-value]
+                raise
+            if result or target is None or not (yield from _has_moved(target, expect)):
+                return result
+        if target is None:
+            raise call.moved()
+        return (yield from act(target))
+
+    def _places(self, call: Call, home: Home) -> tuple[Call | None, Call | None]:
+        """Return where the actor may have been left, and where it is otherwise, if known."""
+        generic = call.binding.in_generic
+        if generic is None:
+            if home is Home.PREPARING_PROMOTE:
+                return None, call
+            return (None if home in (Home.TABLE, Home.PREPARING_DEMOTE) else call), None
+        there = Call(generic, self._statements(generic), call.actor_id, call.deadline)
+        if home.is_steady:
+            return None, there
+        return (there, call) if home.creates_in_table else (call, there)
+
+    def carry_out_for_all(
+        self, listing: Listing, act: Callable[[Sequence[Binding]], Steps[T]]
+    ) -> Steps[T]:
+        """Act on all tables that hold rows of a type; in the first of two they were left."""
+        route = self.routes.known(listing.binding)
+        if route is None:
+            route = yield from self.routes.read(listing, claims=False)
+        while True:
+            result = yield from act(_tables(listing, route.home))
+            if self.routes.are_fresh():
+                return result
+            before, route = route, (yield from self.routes.read(listing, claims=False))
+            if route == before:
+                return result
+
+    def place(self, call: Call) -> Steps[Call]:
+        """Return a call on the actor where it lives now."""
+        route = self.routes.known(call.binding)
+        if route is None:
+            route = yield from self.routes.read(call, claims=True)
+        if route.home is call.binding.home:
+            return call
+        left, target = self._places(call, route.home)
+        if left is not None and (yield from _is_there(left)):
+            return left
+        if target is None:
+            raise call.moved()
+        return target
+
+    def prepare(self, calls: Iterable[Call], *, claims: bool) -> Rounds[None]:
+        """Read the routes once for many calls; what goes wrong then, each call will find."""
+        first = {call.binding.name: call for call in calls}
+        for call in first.values():
+            if self.routes.known(call.binding) is None:
+                with suppress(StorageError):
+                    yield from side_by_side([self.routes.read(call, claims=claims)])
+
+    def put_all(
+        self, asks: Sequence[Ask], overwrite_corrupt: bool, deadline: float
+    ) -> Rounds[Results[Etag]]:
+        """Write all or none, wherever the actors live."""
+        entries = [ask.at(ask.call) for ask in asks]  # which refuses what can't be stored
+        yield from self.prepare([ask.call for ask in asks], claims=True)
+        placed: list[Call] = []
+        while True:
+            before = placed
+            placed = yield from side_by_side([self.place(ask.call) for ask in asks])
+            try:
+                entries = [
+                    entry if entry.call is call else ask.at(call)
+                    for ask, call, entry in zip(asks, placed, entries, strict=True)
+                ]
+                return (yield from put_all(entries, overwrite_corrupt, deadline))
+            except (BatchConflict, ActorMoved) as error:
+                stay = [call.statements.layout for call in placed]
+                if [call.statements.layout for call in before] == stay:
+                    raise
+                at_home = all(c is ask.call for c, ask in zip(placed, asks, strict=True))
+                if at_home and self.routes.are_fresh() and not isinstance(error, ActorMoved):
+                    raise
+                self.routes.forget()
+
+
+def _is_there(call: Call) -> Steps[bool]:
+    """Tell whether the actor has a row in this table that has not moved on."""
+    try:
+        return (yield from call.look()) is not None
+    except ActorMoved:
+        return False
+
+
+def _has_moved(target: Call, expect: Etag | Expect | None) -> Steps[bool]:
+    """Tell whether nothing was found because the row has moved on; no row was deleted then."""
+    if expect is None:
+        return True
+    present = yield from target.look()
+    return present is not None and expect in (OVERWRITE, present)
+
+
+def _tables(listing: Listing, home: Home) -> list[Binding]:
+    own, generic = listing.binding, listing.binding.in_generic
+    if home is own.home or (generic is None and home is Home.PREPARING_PROMOTE):
+        return [own]
+    if generic is None:
+        raise listing.moved()
+    if home.is_steady:
+        return [generic]
+    return [generic, own] if home.creates_in_table else [own, generic]
