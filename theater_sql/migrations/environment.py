@@ -1,18 +1,64 @@
-"""``configure``: what an ``env.py`` calls in place of ``alembic.context.configure``."""
+"""``run``, which is all that an ``env.py`` has to call, and ``configure`` for one of your own."""
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Callable
 from typing import Any
 
+import sqlalchemy as sa
 from alembic import context
 from alembic.util import to_list
 from sqlalchemy.engine import Connection
 
+from theater_sql.backends import engine_for, normal_url
 from theater_sql.migrations.rendering import render_item
 from theater_sql.migrations.turns import take_turn
+from theater_sql.registry import ActorRegistry
 
 Hook = Callable[..., Any]
+
+
+def run(actors: ActorRegistry, **options: Any) -> None:
+    """Do what the command of Alembic asks for, on the tables of a registry and its models.
+
+    ``options`` are those of ``alembic.context.configure``. The database is, in this order: the
+    one a program hands over as ``config.attributes["url"]``, ``-x url=...``,
+    ``THEATER_SQL_URL``, ``theater.db`` in the current directory.
+
+    Raises:
+        Unavailable: another upgrade did not end within an hour.
+    """
+    options.setdefault("target_metadata", _metadata(actors))
+    url = (
+        context.config.attributes.get("url")
+        or context.get_x_argument(as_dictionary=True).get("url")
+        or os.environ.get("THEATER_SQL_URL")
+        or "sqlite:///theater.db"
+    )
+    if context.config.cmd_opts:  # a person runs the command alembic
+        logging.basicConfig(format="%(message)s")
+        logging.getLogger("alembic.runtime.migration").setLevel(logging.INFO)
+        logging.getLogger("theater_sql").setLevel(logging.INFO)
+    if context.is_offline_mode():
+        configure(url=normal_url(url), literal_binds=True, **options)
+        _migrate()
+    else:
+        with engine_for(url, create=True).connect() as connection:
+            configure(connection=connection, **options)
+            _migrate()
+
+
+def _metadata(actors: ActorRegistry) -> list[sa.MetaData]:
+    """Return the metadata of the registry, and of models that are in another."""
+    models = [binding.layout.table.metadata for binding in actors]
+    return list(dict.fromkeys([actors.metadata, *models]))
+
+
+def _migrate() -> None:
+    with context.begin_transaction():
+        context.run_migrations()
 
 
 def configure(**options: Any) -> None:
