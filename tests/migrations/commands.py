@@ -5,20 +5,34 @@ from __future__ import annotations
 import importlib
 import io
 import os
+import runpy
 import subprocess
 import sys
 from contextlib import ExitStack, chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 from tests.migrations.project import ROOT
+from theater_sql import SQLStorage
 from theater_sql.cli import main
 
 ACTORS = """\
 from __future__ import annotations
+import enum
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Literal
+from uuid import UUID, uuid4
 import sqlalchemy as sa
 from theater_sql import ActorRegistry
+
+
+class Colour(enum.Enum):
+    RED = "red"
+    BLUE = "blue"
+
 
 actors = ActorRegistry({metadata})
 
@@ -91,6 +105,29 @@ class Project:
     def _environment(self) -> dict[str, str]:
         url = {} if self.url is None else {"THEATER_SQL_URL": self.url}
         return {k: v for k, v in os.environ.items() if k != "THEATER_SQL_URL"} | url
+
+    def shop(self) -> dict[str, Any]:
+        """Return what ``shop/actors.py`` defines."""
+        return runpy.run_path(str(self.path / "shop" / "actors.py"))
+
+    def put(self, actor_id: str, **values: Any) -> None:
+        shop = self.shop()
+        with SQLStorage(str(self.url), shop["actors"]) as storage:
+            storage.put("Cart", actor_id, shop["Cart"](**values))
+
+    def get(self, actor_id: str) -> dict[str, Any]:
+        with SQLStorage(str(self.url), self.shop()["actors"]) as storage:
+            found = storage.get("Cart", actor_id)
+            assert found
+            return dict(vars(found.state))
+
+    def migrate(self, name: str) -> str:
+        """Write the revision of this name, run it, and return its text."""
+        code = self.generate(name)
+        self.ok("upgrade")
+        assert self.ok("check") == "the tables are what the actors need\n"
+        assert "nothing to do" in self.ok("revision", "-m", "again")
+        return code
 
     def init(self) -> None:
         self.ok("init", "shop.actors:actors")

@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 
 from theater_sql.backends import engine_for, normal_url
 from theater_sql.migrations.rendering import render_item
+from theater_sql.migrations.revisions import complete
 from theater_sql.migrations.turns import take_turn
 from theater_sql.registry import ActorRegistry
 
@@ -75,9 +76,10 @@ def configure(**options: Any) -> None:
     connection: Connection | None = options.get("connection")
     options.setdefault("render_as_batch", True)  # SQLite has no other way to alter a table
     options["render_item"] = _rendering(options.get("render_item"))
-    options["include_name"] = _known_tables(
-        options.get("target_metadata"), options.get("include_name")
-    )
+    options["process_revision_directives"] = _completing(options.get("process_revision_directives"))
+    tables = [t for one in to_list(options.get("target_metadata"), []) for t in one.tables.values()]
+    options.setdefault("include_schemas", any(table.schema for table in tables))
+    options["include_name"] = _known(tables, options.get("include_name"))
     if connection is not None:
         if connection.dialect.name == "sqlite":
             # One transaction from the look at the current revision to the end: another process
@@ -95,12 +97,24 @@ def _rendering(theirs: Hook | None) -> Hook:
     return render
 
 
-def _known_tables(metadata: Any, theirs: Hook | None) -> Hook:
+def _completing(theirs: Hook | None) -> Hook:
+    def process(migration: Any, revision: Any, scripts: list[Any]) -> None:
+        complete(migration, revision, scripts)
+        if theirs and scripts:
+            theirs(migration, revision, scripts)
+
+    return process
+
+
+def _known(tables: list[sa.Table], theirs: Hook | None) -> Hook:
     """Return a filter of the database's names: whatever else is there is not ours to drop."""
-    tables = {key for one in to_list(metadata, []) for key in one.tables}
+    keys = {table.key for table in tables}
+    schemas = {table.schema for table in tables}
 
     def include(name: str | None, kind: str, parents: Any) -> bool:
-        if kind == "table" and parents["schema_qualified_table_name"] not in tables:
+        if kind == "schema" and name not in schemas:
+            return False
+        if kind == "table" and parents["schema_qualified_table_name"] not in keys:
             return False
         return theirs is None or bool(theirs(name, kind, parents))
 
