@@ -80,7 +80,9 @@ def configure(**options: Any) -> None:
     tables = [t for one in to_list(options.get("target_metadata"), []) for t in one.tables.values()]
     options.setdefault("include_schemas", any(table.schema for table in tables))
     options["include_name"] = _known(tables, options.get("include_name"))
-    if connection is not None:
+    if connection is None:
+        options.setdefault("dialect_opts", {"paramstyle": "named"})  # else a % comes out doubled
+    else:
         if connection.dialect.name == "sqlite":
             # One transaction from the look at the current revision to the end: another process
             # that got in between would apply the same revision again.
