@@ -21,7 +21,7 @@ Place = tuple[str | None, str]
 def differences(engine: Engine, registry: ActorRegistry) -> list[str]:
     """Say what is missing or different in the tables that a registry's actors are stored in.
 
-    What else is in the database does not matter, save a column that would refuse new rows.
+    Other tables do not matter, nor indexes and constraints that no model has.
 
     Raises:
         Unavailable: the database can't be reached, or its file is missing.
@@ -101,6 +101,11 @@ def _words(difference: tuple[Any, ...], dialect: Dialect) -> Iterator[str]:
             yield (
                 f"column {table}.{column.name} is NOT NULL without a default, and no model "
                 "fills it: drop it or give it a default, by a migration"
+            )
+        case "remove_column", _, table, column:
+            yield (
+                f"column {table}.{column.name} is in no model; it refuses no rows: drop it, by a "
+                "migration, when no code needs it"
             )
         case "modify_type", _, table, column, _, is_, wanted:
             there, here = is_.compile(dialect), wanted.compile(dialect)
