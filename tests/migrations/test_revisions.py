@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import sqlalchemy as sa
 from tests.conftest import NewDatabase
 from tests.migrations.commands import Project
 from tests.migrations.project import schema
-from theater_sql import SQLStorage
+from theater_sql import GENERIC, ActorRegistry, RegistrationError, SchemaMismatch, SQLStorage
 from theater_sql.backends import engine_for
 
 DEFAULTS = {
@@ -350,3 +351,50 @@ def sql(url: str, script: str) -> None:
     plain = sa.make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     with psycopg.connect(plain, autocommit=True) as connection:
         connection.execute(script.encode())
+
+
+class TestAProcessOfTheOldCode:
+    def test_goes_on_beside_a_new_column(self, project: Project, url: str) -> None:
+        old = project.shop()
+        with SQLStorage(url, old["actors"]) as storage:
+            etag = storage.put("Cart", "ann", old["Cart"]("ann"))
+            project.fields("note: str | None = None", "number: int = 3")
+            project.migrate("0002")
+            storage.put("Cart", "ann", old["Cart"]("bob"), expect=etag)
+            storage.put("Cart", "new", old["Cart"]("new"))
+            found = storage.get("Cart", "ann")
+            assert found
+            assert found.state == old["Cart"]("bob")
+        assert project.get("new") == {"owner": "new", "note": None, "number": 3}
+
+    def test_is_told_by_name_of_a_change_that_it_can_not_follow(
+        self, project: Project, url: str
+    ) -> None:
+        old = project.shop()
+        with SQLStorage(url, old["actors"]) as storage:
+            storage.put("Cart", "ann", old["Cart"]("ann"))
+            path = project.path / "shop" / "actors.py"
+            text = path.read_text(encoding="utf-8").replace("owner: str", "holder: str")
+            path.write_text(
+                text.replace("state=Cart", "state=Cart, renamed={'holder': 'owner'}"),
+                encoding="utf-8",
+            )
+            project.migrate("0002")
+            with pytest.raises(SchemaMismatch, match="owner"):
+                storage.get("Cart", "ann")
+            with pytest.raises(SchemaMismatch, match="owner"):
+                storage.put("Cart", "ann", old["Cart"]("bob"))
+        assert project.get("ann") == {"holder": "ann"}
+
+
+def test_a_name_that_is_no_fields_is_no_renamed_field() -> None:
+    @dataclass
+    class State:
+        new: int
+
+    with pytest.raises(RegistrationError, match=r"renamed= names \['nwe'\], which are no fields"):
+        ActorRegistry().register("A", state=State, renamed={"nwe": "old"})
+    with pytest.raises(RegistrationError, match="renamed= is a dict of names"):
+        ActorRegistry().register("A", state=State, renamed=["new"])  # type: ignore[call-overload]
+    with pytest.raises(RegistrationError, match="contradict"):
+        ActorRegistry().register("A", state=State, table=GENERIC, renamed={"new": "old"})
