@@ -317,6 +317,17 @@ def test_a_schema_of_ones_own(tmp_path: Path, pg_url: str) -> None:
         assert [one["name"] for one in found.get_columns("cart")] == ["a"]
 
 
+def test_the_default_schema_by_its_name(tmp_path: Path, pg_url: str) -> None:
+    project = Project(tmp_path, pg_url)
+    project.fields(metadata="sa.MetaData(schema='public')")
+    project.init()
+    project.migrate("0001")
+    project.put("ann", owner="ann")
+    project.fields("number: int = 3", metadata="sa.MetaData(schema='public')")
+    project.migrate("0002")
+    assert project.get("ann")["number"] == 3
+
+
 def test_offline_sql_gives_the_same_tables(
     tmp_path: Path, pg_url: str, new_pg: NewDatabase
 ) -> None:

@@ -13,6 +13,7 @@ from alembic.util import to_list
 from sqlalchemy.engine import Connection
 
 from theater_sql.backends import engine_for, normal_url
+from theater_sql.migrations.places import placed, placing
 from theater_sql.migrations.rendering import render_item
 from theater_sql.migrations.revisions import complete
 from theater_sql.migrations.turns import take_turn
@@ -77,6 +78,8 @@ def configure(**options: Any) -> None:
     options.setdefault("render_as_batch", True)  # SQLite has no other way to alter a table
     options["render_item"] = _rendering(options.get("render_item"))
     options["process_revision_directives"] = _completing(options.get("process_revision_directives"))
+    if connection is not None:
+        options["target_metadata"] = _placed(connection, options.get("target_metadata"))
     tables = [t for one in to_list(options.get("target_metadata"), []) for t in one.tables.values()]
     options.setdefault("include_schemas", any(table.schema for table in tables))
     options["include_name"] = _known(tables, options.get("include_name"))
@@ -89,6 +92,14 @@ def configure(**options: Any) -> None:
             options.update(transactional_ddl=True, transaction_per_migration=False)
         take_turn(connection)
     context.configure(**options)
+
+
+def _placed(connection: Connection, target: Any) -> Any:
+    """Return metadata that names no schema where it is the default: Alembic finds it only so."""
+    metadatas: list[sa.MetaData] = to_list(target, [])
+    default = connection.dialect.default_schema_name
+    schemas = {table.schema for one in metadatas for table in one.tables.values()}
+    return placed(metadatas, placing(connection)) if default in schemas else target
 
 
 def _rendering(theirs: Hook | None) -> Hook:
