@@ -26,7 +26,7 @@ from theater_sql.codec import (
     same,
     shape_of,
 )
-from theater_sql.columns import attach_utc, column_codec
+from theater_sql.columns import attach_utc, column_codec, note_default, note_renamed
 from theater_sql.contract import ActorId, IdPart
 from theater_sql.errors import InvalidId, RegistrationError
 from theater_sql.homes import Home
@@ -130,10 +130,11 @@ def derived_binding(
     shape: Shape,
     id_type: type[Any] | tuple[type[Any], ...],
     columns: Mapping[str, str],
+    renamed: Mapping[str, str],
 ) -> Binding:
     """Bind a type to a table that is derived from its state and added to ``metadata``."""
     state = state_columns(shape.fields, columns, name)
-    codecs = [column_codec(f, c, name) for f, c in zip(shape.fields, state, strict=True)]
+    codecs = _codecs(name, shape, dict(zip(_names(shape), state, strict=True)), renamed)
     id_types = id_type if isinstance(id_type, tuple) else (id_type,)
     layout = derived_layout(table, metadata, id_types, state)
     is_tuple = isinstance(id_type, tuple)
@@ -141,7 +142,26 @@ def derived_binding(
     return Binding(name, layout, key, _typed_id(is_tuple), RowCodec(shape, codecs))
 
 
-def model_binding(name: str, model: Any, state: Any, columns: Mapping[str, str]) -> Binding:
+def _names(shape: Shape) -> list[str]:
+    return [field.name for field in shape.fields]
+
+
+def _codecs(
+    name: str, shape: Shape, columns: Mapping[str, sa.Column[Any]], renamed: Mapping[str, str]
+) -> list[ColumnCodec]:
+    """Return the codec of each field, after the migrations' hints were noted in its column."""
+    note_renamed(columns, renamed, name)
+    codecs = []
+    for field in shape.fields:
+        codec = column_codec(field, columns[field.name], name)
+        note_default(field, columns[field.name], codec)
+        codecs.append(codec)
+    return codecs
+
+
+def model_binding(
+    name: str, model: Any, state: Any, columns: Mapping[str, str], renamed: Mapping[str, str]
+) -> Binding:
     """Bind a type to a mapped class: its fields are columns, or its instances are the states."""
     try:
         mapper: Mapper[Any] = sa.inspect(model)
@@ -158,7 +178,7 @@ def model_binding(name: str, model: Any, state: Any, columns: Mapping[str, str])
         shape = shape_of(state, name)
         chosen = {f.name: _column(mapper, f, columns, name) for f in shape.fields}
     layout = model_layout(table, list(chosen.values()), name)
-    codecs = [column_codec(field, chosen[field.name], name) for field in shape.fields]
+    codecs = _codecs(name, shape, chosen, renamed)
     if isinstance(shape, ModelShape):
         codecs = [_as_loaded(codec, chosen[codec.key]) for codec in codecs]
     id_types = [_id_type(column, name) for column in layout.keys]
