@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -72,6 +72,14 @@ class Binding(NamedTuple):
     def home(self) -> Home:
         """Where its rows live, unless they have not moved there yet."""
         return Home.GENERIC if self.is_generic else Home.TABLE
+
+    def scopes(self) -> Iterator[tuple[str, ...]]:
+        """Yield what tells the type's rows in its table: its name, and those it had before."""
+        if not self.is_generic:
+            yield ()
+            return
+        for name in (self.name, *self.aliases):
+            yield (name,)
 
     def known_as(self, aliases: tuple[str, ...], schema_version: int) -> Binding:
         """Return the binding of a type that has other names as well."""

@@ -79,6 +79,8 @@ class Call(Refusals):
         outcome = yield read
         if self._former:
             outcome = yield from self._send_to_former(read, outcome)
+            if outcome.answer is None and outcome.fault is None:
+                outcome = yield self._read(self.statements.read)  # renamed between the two looks
         self.raise_fault(outcome)
         return NOT_PRESENT if outcome.answer is None else self._found(outcome.answer)
 

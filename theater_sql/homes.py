@@ -21,6 +21,8 @@ class Home(enum.Enum):
     TABLE = "table"
     PREPARING_DEMOTE = "preparing demote"
     DEMOTING = "demoting"
+    RENAMED = "renamed"
+    """None at all: the type has another name, and this one is not to be used any more."""
 
     is_steady: bool
     """Whether all rows are in one table."""
@@ -45,6 +47,8 @@ FENCE_STATE: Final = "TH001"
 """Its SQLSTATE on PostgreSQL."""
 _MARKED: Final = 0x74686561746572_80 << 64
 _LOW: Final = 2**64 - 1
+MARKERS: Final = (UUID(int=_MARKED), UUID(int=_MARKED | _LOW))
+"""The least and the greatest of them."""
 
 
 def marker() -> UUID:

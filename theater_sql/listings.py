@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby, islice
 from typing import Any, Final
 
@@ -38,7 +38,7 @@ class Listing(Refusals):
         if len(homes) > 1:  # where rows move from one to the other between two counts
             return len((yield from self.ids(homes, None, MOST)))
         total = 0
-        for scope in _scopes(homes[0]):
+        for scope in homes[0].scopes():
             [(number,)] = yield from self._rows(self._statements(homes[0]).count, scope)
             total += number
         return total
@@ -68,7 +68,7 @@ class Listing(Refusals):
     ) -> Steps[list[tuple[Any, ...]]]:
         statements = self._statements(home)
         lists: list[list[tuple[Any, ...]]] = []
-        for scope in _scopes(home):
+        for scope in home.scopes():
             if after is None:
                 rows = yield from self._rows(statements.list, (*scope, limit))
             else:
@@ -97,12 +97,3 @@ class Listing(Refusals):
         except Exception as error:  # a column type's own code; its text may quote the value
             failure = CodecError("$", f"its column type raised {type(error).__name__}")
         raise self.corrupt(failure)
-
-
-def _scopes(home: Binding) -> Iterator[tuple[str, ...]]:
-    """Yield what tells a type's rows in a table: its name, and those it had before."""
-    if not home.is_generic:
-        yield ()
-        return
-    for name in (home.name, *home.aliases):
-        yield (name,)

@@ -211,6 +211,8 @@ class Router:
     def _places(self, call: Call, home: Home) -> tuple[Call | None, Call | None]:
         """Return where the actor may have been left, and where it is otherwise, if known."""
         generic = call.binding.in_generic
+        if home is Home.RENAMED:
+            return None, None
         if generic is None:
             if home is Home.PREPARING_PROMOTE:
                 return None, call
@@ -303,7 +305,7 @@ def _tables(listing: Listing, home: Home) -> list[Binding]:
     own, generic = listing.binding, listing.binding.in_generic
     if home is own.home or (generic is None and home is Home.PREPARING_PROMOTE):
         return [own]
-    if generic is None:
+    if generic is None or home is Home.RENAMED:
         raise listing.moved()
     if home.is_steady:
         return [generic]

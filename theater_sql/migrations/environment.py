@@ -13,6 +13,7 @@ from alembic.util import to_list
 from sqlalchemy.engine import Connection
 
 from theater_sql.backends import engine_for, normal_url
+from theater_sql.migrations.operations import ACTORS
 from theater_sql.migrations.places import placed, placing
 from theater_sql.migrations.rendering import render_item
 from theater_sql.migrations.revisions import complete
@@ -44,11 +45,11 @@ def run(actors: ActorRegistry, **options: Any) -> None:
         logging.getLogger("alembic.runtime.migration").setLevel(logging.INFO)
         logging.getLogger("theater_sql").setLevel(logging.INFO)
     if context.is_offline_mode():
-        configure(url=normal_url(url), literal_binds=True, **options)
+        configure(url=normal_url(url), literal_binds=True, actors=actors, **options)
         _migrate()
     else:
         with engine_for(url, create=True).connect() as connection:
-            configure(connection=connection, **options)
+            configure(connection=connection, actors=actors, **options)
             _migrate()
 
 
@@ -63,9 +64,10 @@ def _migrate() -> None:
         context.run_migrations()
 
 
-def configure(**options: Any) -> None:
+def configure(*, actors: ActorRegistry | None = None, **options: Any) -> None:
     """Configure Alembic, with the keywords of ``alembic.context.configure``.
 
+    ``actors`` is the registry that knows how rows move: for ``op.promote_actor`` and the like.
     Revisions then import only SQLAlchemy and Alembic, run on SQLite and on PostgreSQL, and
     leave tables alone that the metadata does not hold: one that is no longer wanted is
     dropped by hand. Of several upgraders one works and the others wait, until its connection
@@ -75,6 +77,7 @@ def configure(**options: Any) -> None:
         Unavailable: another upgrade did not end within an hour.
     """
     connection: Connection | None = options.get("connection")
+    options[ACTORS] = actors
     options.setdefault("render_as_batch", True)  # SQLite has no other way to alter a table
     options["render_item"] = _rendering(options.get("render_item"))
     options["process_revision_directives"] = _completing(options.get("process_revision_directives"))
