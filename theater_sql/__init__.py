@@ -18,6 +18,7 @@ from theater_sql.contract import (
 )
 from theater_sql.core import Options
 from theater_sql.errors import (
+    ActorMoved,
     BatchConflict,
     ConfigurationError,
     Conflict,
@@ -50,6 +51,7 @@ __all__ = [
     "NOT_PRESENT",
     "OVERWRITE",
     "ActorId",
+    "ActorMoved",
     "ActorRegistry",
     "ActorRow",
     "ActorType",

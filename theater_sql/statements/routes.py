@@ -24,7 +24,8 @@ class RouteStatements:
     @cached_property
     def all(self) -> Statement:
         table = self._routes
-        return self._statement(sa.select(table.c.name, table.c.home, table.c.epoch))
+        sql, order = self._compiled(sa.select(table.c.name, table.c.home, table.c.epoch))
+        return Statement(self._layout, False, sql, order, None, token=None, many=True)
 
     @cached_property
     def claim(self) -> Statement:
@@ -38,10 +39,12 @@ class RouteStatements:
         insert: Any = self._backend.insert(table)
         insert = insert.from_select(["name", "home", "epoch"], query.where(sa.true()))
         insert = insert.on_conflict_do_nothing(index_elements=[table.c.name])
-        return self._statement(insert.returning(table.c.name), token=0)
+        single, order = self._compiled(insert.returning(table.c.name))
+        if self._backend.batches:
+            return Statement(self._layout, True, single, order, None, token=0)
+        batch, batch_order = self._compiled(insert)
+        return Statement(self._layout, True, single, order, batch, 0, batch_order)
 
-    def _statement(self, query: Any, token: int | None = None) -> Statement:
+    def _compiled(self, query: Any) -> tuple[str, list[int]]:
         sql, parameters = self._backend.compile(query)
-        order = [int(name[1:]) for name, _ in parameters]
-        writes = token is not None
-        return Statement(self._layout, writes, sql, order, None, token, many=not writes)
+        return sql, [int(name[1:]) for name, _ in parameters]
