@@ -73,7 +73,7 @@ class AsyncTransaction:
     def __init__(self, target: AsyncConnection | AsyncSession, transaction: Transaction) -> None:
         self._target = target
         self._transaction = transaction
-        self._turn = asyncio.Lock()
+        self._turn = transaction.turn(asyncio.Lock)
 
     @overload
     async def get(self, actor_type: TypedActor[S], actor_id: ActorId) -> Found[S] | NotPresent: ...

@@ -6,7 +6,7 @@ all is rolled back, and a look at the rows that did not tells why.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any, Final, NamedTuple
 
@@ -14,11 +14,19 @@ from theater_sql.backends.base import Atomic, Fault, Part
 from theater_sql.bulk import Rounds, side_by_side
 from theater_sql.calls import Call, Steps, Write
 from theater_sql.contract import ABSENT, OVERWRITE, Etag, Expect, Results
-from theater_sql.errors import BatchConflict, Conflict, ConstraintViolation, InvalidId, StorageError
+from theater_sql.errors import (
+    BatchConflict,
+    Conflict,
+    ConstraintViolation,
+    InvalidId,
+    OutcomeUnknown,
+    StorageError,
+)
 from theater_sql.lanes import Operation, Outcome
 
 _MOST_ROWS: Final = 1000
-"""Rows of one statement."""
+_MOST_BYTES: Final = 2**20
+"""What one statement takes."""
 
 
 class Entry(NamedTuple):
@@ -28,11 +36,14 @@ class Entry(NamedTuple):
     write: Write
     expect: Etag | Expect
 
-    def conflict(self, present: Etag | Expect | None) -> StorageError | None:
-        """Return the error if this is not what was expected; an overwrite takes anything."""
-        if self.expect is OVERWRITE or present == self.write.etag:
+    def conflict(self, tried: Etag | Expect, present: Etag | None) -> StorageError | None:
+        """Return the error if this is not what was expected.
+
+        An overwrite takes anything, save what it ``tried`` to replace and was not let.
+        """
+        if present == self.write.etag or (self.expect is OVERWRITE and present != tried):
             return None
-        return self.call.conflict(self.expect, None if isinstance(present, Expect) else present)
+        return self.call.conflict(tried, present)
 
 
 class Attempt(NamedTuple):
@@ -50,7 +61,6 @@ def put_all(
 ) -> Rounds[Results[Etag]]:
     """Write all or none, and return the new etags."""
     batch = _Batch(entries, overwrite_corrupt, deadline)
-    yield from side_by_side([entry.call.find() for entry in entries])
     batch.check_actors()
     while batch.left:
         yield from batch.write()
@@ -67,6 +77,7 @@ class _Batch:
         self._deadline = deadline
         self._rows = _MOST_ROWS
         self._doubtful = False
+        self._tried: dict[int, Etag | Expect] = {}
 
     def check_actors(self) -> None:
         """Refuse an actor that is there twice: one write would meet the other."""
@@ -88,6 +99,9 @@ class _Batch:
         [outcome] = yield [Operation(atomic, (atomic,), (), self._deadline)]
         self._doubtful = self._doubtful or outcome.doubtful
         if outcome.fault is not None:
+            if atomic.reached == len(parts):
+                yield from self._fail(None, outcome.fault)
+                return
             first = positions[atomic.reached]
             if outcome.fault.of_row and len(parts[atomic.reached].rows) > 1:
                 self._rows = 1  # again, to see which row is to blame
@@ -101,6 +115,7 @@ class _Batch:
 
     def _prepare(self) -> Rounds[list[Attempt]]:
         """Find what the overwrites replace, and make all operations, in order."""
+        yield from side_by_side([entry.call.find() for entry in self.left])
         overwrites = [entry for entry in self.left if entry.expect is OVERWRITE]
         steps = [entry.call.writable(self._overwrite_corrupt) for entry in overwrites]
         found = iter((yield from side_by_side(steps)))
@@ -109,6 +124,7 @@ class _Batch:
             expect = next(found) if entry.expect is OVERWRITE else entry.expect
             if expect == entry.write.etag:
                 continue  # it is there already
+            self._tried[id(entry)] = expect
             operation = entry.call.operation(entry.write, expect)
             table = entry.call.statements.layout.table.fullname
             attempts.append(Attempt(table, expect is ABSENT, operation.key, entry, operation))
@@ -118,16 +134,23 @@ class _Batch:
         """Return what to try again, or raise why nothing was written."""
         present = yield from self._look(refused)
         others = [e for e, etag in zip(refused, present, strict=True) if etag != e.write.etag]
-        ours = [e for e in refused if e not in others]
-        if self._doubtful and any(entry.write.token is None for entry in ours):
-            return []  # one is there, so an earlier sending was committed as a whole
+        if self._was_committed(refused, present):
+            return []
         if self._doubtful and others:
             reason = "the connection broke, and another write followed"
             raise others[0].call.unknown(reason, others[0].write.etag)
         self._raise_conflicts(refused, present)
         if others:
             others[0].call.check_time(None)
-        return [entry for entry in self.left if entry not in ours]
+        ours = {id(entry) for entry in refused} - {id(entry) for entry in others}
+        return [entry for entry in self.left if id(entry) not in ours]
+
+    def _was_committed(self, entries: list[Entry], present: list[Etag | None]) -> bool:
+        """Tell whether an earlier sending was: as a whole, if one row of it is there."""
+        return self._doubtful and any(
+            etag == entry.write.etag and entry.write.token is None
+            for entry, etag in zip(entries, present, strict=True)
+        )
 
     def _look(self, entries: list[Entry]) -> Rounds[list[Etag | None]]:
         def look(entry: Entry) -> Steps[Etag | None]:
@@ -137,7 +160,11 @@ class _Batch:
 
     def _raise_conflicts(self, entries: list[Entry], present: list[Etag | None]) -> None:
         pairs = zip(entries, present, strict=True)
-        errors = [error for entry, etag in pairs if (error := entry.conflict(etag))]
+        errors = [
+            error
+            for entry, etag in pairs
+            if (error := entry.conflict(self._tried.get(id(entry), entry.expect), etag))
+        ]
         conflicts = tuple(error for error in errors if isinstance(error, Conflict))
         if len(conflicts) < len(errors):
             raise next(error for error in errors if not isinstance(error, Conflict))
@@ -159,33 +186,68 @@ class _Batch:
             conflicts=conflicts,
         )
 
-    def _fail(self, attempt: Attempt, fault: Fault) -> Rounds[None]:
-        """Raise what a fault means. A constraint may be violated for an actor being there."""
-        entry = attempt.entry
-        if fault.error is ConstraintViolation and not self._doubtful:
-            present = dict(zip(map(id, self.left), (yield from self._look(self.left)), strict=True))
-            changed = [
-                entry
-                for entry in self.left
-                if present[id(entry)] != (None if entry.expect is ABSENT else entry.expect)
-            ]
-            self._raise_conflicts(changed, [present[id(entry)] for entry in changed])
-            if attempt.is_create and present[id(entry)] is not None:  # an overwrite was beaten
-                entry.call.check_time(None)
+    def _fail(self, attempt: Attempt | None, fault: Fault) -> Rounds[None]:
+        """Raise what a fault means: of one row, or (``None``) of the commit.
+
+        A constraint may be violated for an actor being there.
+        """
+        if fault.error is ConstraintViolation:
+            present = yield from self._look(self.left)
+            if self._was_committed(self.left, present):
+                self.left = []
                 return
-        if not fault.of_row and self._size > 1:
+            if not self._doubtful and self._is_beaten(attempt, present):
+                return
+        if self._size > 1 and (attempt is None or not fault.of_row):
             reason = f"a batch of {self._size} that is all or nothing failed: {fault.reason}"
             fault = fault._replace(reason=reason)
+        if self._doubtful:
+            fault = fault._replace(error=OutcomeUnknown)
+        elif attempt is None and self._size > 1:
+            raise fault.error(None, None, fault.reason, **fault.details) from fault.cause
+        entry = self.left[0] if attempt is None else attempt.entry
         entry.call.raise_fault(Outcome(None, fault, self._doubtful), entry.write.etag)
+
+    def _is_beaten(self, attempt: Attempt | None, present: list[Etag | None]) -> bool:
+        """Tell whether an overwrite found what was not there before, raising other conflicts."""
+        found = list(zip(self.left, present, strict=True))
+        changed = [
+            (entry, etag)
+            for entry, etag in found
+            if entry.expect is not OVERWRITE
+            and etag != (None if entry.expect is ABSENT else entry.expect)
+        ]
+        self._raise_conflicts([entry for entry, _ in changed], [etag for _, etag in changed])
+        self.left = [entry for entry, etag in found if etag != entry.write.etag]
+        there = {id(entry) for entry, etag in found if etag is not None}
+        if attempt is None or not attempt.is_create or id(attempt.entry) not in there:
+            return False
+        attempt.entry.call.check_time(None)
+        return True
 
 
 def _parts(attempts: Sequence[Attempt], most: int) -> tuple[list[Part], list[int]]:
     """Return statements of at most so many rows, and the position of the first row of each."""
     parts, positions, position = [], [], 0
     for statement, group in groupby(attempts, key=lambda attempt: attempt.operation.statement):
-        rows = [attempt.operation.row for attempt in group]
-        for start in range(0, len(rows), most):
-            parts.append(Part(statement, rows[start : start + most]))
-            positions.append(position + start)
-        position += len(rows)
+        for rows in _divided([attempt.operation for attempt in group], most):
+            parts.append(Part(statement, rows))
+            positions.append(position)
+            position += len(rows)
     return parts, positions
+
+
+def _divided(operations: Sequence[Operation], most: int) -> Iterator[list[tuple[Any, ...]]]:
+    """Yield the rows of statements that are not too long, and tell their rows by their etags."""
+    rows: list[tuple[Any, ...]] = []
+    tokens: set[Any] = set()
+    size = 0
+    for operation in operations:
+        is_twin = operation.token is not None and operation.token in tokens
+        if rows and (is_twin or len(rows) == most or size + operation.size > _MOST_BYTES):
+            yield rows
+            rows, tokens, size = [], set(), 0
+        rows.append(operation.row)
+        tokens.add(operation.token)
+        size += operation.size
+    yield rows

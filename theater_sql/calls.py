@@ -1,7 +1,6 @@
 """The steps of one call on one actor: which statements, in what order, and what they mean.
 
-No I/O happens here. A call is a generator that yields operations and is sent their outcomes,
-so that threads and coroutines are two doors to the same steps.
+No I/O happens here: a call is a generator that yields operations and is sent their outcomes.
 """
 
 from __future__ import annotations
@@ -53,7 +52,7 @@ class Write(NamedTuple):
 class Call(Refusals):
     """One call on one actor; ``deadline`` is on the monotonic clock."""
 
-    __slots__ = ("_deadline", "_former", "key", "statements")
+    __slots__ = ("_deadline", "_former", "_names", "key", "statements")
 
     def __init__(
         self, binding: Binding, statements: Statements, actor_id: ActorId, deadline: float
@@ -63,10 +62,10 @@ class Call(Refusals):
         self.statements = statements
         self._deadline = deadline
         self.key = key = statements.key(binding.key(actor_id))
-        self._former: Sequence[tuple[Any, ...]] = ()
-        if binding.aliases and binding.is_generic:
-            # The rows of a type that was renamed stay under its old name.
-            self._former = [statements.key((name, *key[1:])) for name in binding.aliases]
+        self._names: Sequence[tuple[Any, ...]] = ()
+        if binding.aliases and binding.is_generic:  # rows stay under the old names of their type
+            self._names = [key, *(statements.key((name, *key[1:])) for name in binding.aliases)]
+        self._former: Sequence[tuple[Any, ...]] = self._names[1:]
 
     @property
     def actor(self) -> tuple[Any, ...]:
@@ -159,7 +158,7 @@ class Call(Refusals):
     def _may_exist(self, outcome: Outcome, expect: Any) -> bool:
         """Whether a create may have failed for the actor itself being there.
 
-        PostgreSQL may find another of the row's unique columns taken before it finds the key.
+        PostgreSQL may find another unique column's value taken before it looks at the key.
         """
         fault = outcome.fault
         return expect is ABSENT and fault is not None and fault.error is ConstraintViolation
@@ -174,8 +173,7 @@ class Call(Refusals):
         etag = self.statements.etag(expect)
         row = (*self.key, etag)
         delete = Operation(self.statements.delete, self.key, row, self._deadline, etag, etag)
-        outcome = yield delete
-        outcome = yield from self._send_to_former(delete, outcome)
+        outcome = yield from self._send_to_former(delete, (yield delete))
         self.raise_fault(outcome)
         if outcome.answer:
             return
@@ -189,8 +187,7 @@ class Call(Refusals):
     def look(self) -> Steps[Etag | None]:
         """Return the etag that is there."""
         look = self._read(self.statements.look)
-        outcome = yield look
-        outcome = yield from self._send_to_former(look, outcome)
+        outcome = yield from self._send_to_former(look, (yield look))
         self.raise_fault(outcome)
         return None if outcome.answer is None else self._etag(outcome.answer[0])
 
@@ -226,13 +223,16 @@ class Call(Refusals):
         return Operation(statement, self.key, self.key, self._deadline)
 
     def find(self) -> Steps[None]:
-        """Turn to the row of a former name of the type, if the actor has one."""
-        for key in self._former:
+        """Turn to the row that ``get`` gives: of the type's own name, else of a former one."""
+        if not self._names:
+            return
+        for position, key in enumerate(self._names):
             outcome = yield Operation(self.statements.look, key, key, self._deadline)
             self.raise_fault(outcome)
             if outcome.answer is not None:
-                self.key = key
-        self._former = ()
+                self.key, self._former = key, self._names[position + 1 :]
+                return
+        self.key, self._former = self._names[0], self._names[1:]
 
     def _send_to_former(self, operation: Operation, outcome: Outcome) -> Steps[Outcome]:
         """Send what matched nothing to the keys of former names, until it does."""
@@ -254,7 +254,7 @@ class Call(Refusals):
             failure = error
         except Exception as error:  # a column type's own code; its text may quote the value
             failure = CodecError("$", f"its column type raised {type(error).__name__}")
-        # Raised out here, since an exception keeps the one it was raised in.
+        # Out here, since an exception keeps the one it was raised in.
         reason = f"the state can't be stored: {failure}; nothing was written"
         raise self.error(InvalidState, reason, path=failure.path)
 

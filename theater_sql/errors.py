@@ -168,7 +168,7 @@ class SchemaMismatch(StorageError):
 
 
 class TransactionAborted(StorageError):
-    """The caller's transaction was rolled back by the database: run the block again."""
+    """The caller's transaction was lost, and is rolled back: run its block again."""
 
 
 class StorageFull(StorageError):

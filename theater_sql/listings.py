@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
-from itertools import islice
+from itertools import groupby, islice
 from typing import Any
 
 from theater_sql.backends.base import Statement
@@ -47,8 +47,10 @@ class Listing(Refusals):
                 parameters = (*scope, *key, limit)
                 rows = yield from self._rows(self._statements.list_after, parameters)
             lists.append(rows)
-        rows = lists[0] if len(lists) == 1 else list(islice(heapq.merge(*lists), limit))
-        return [self._id(row) for row in rows]
+        if len(lists) > 1:  # an actor may have a row under each of two names
+            merged = (row for row, _ in groupby(heapq.merge(*lists)))
+            lists = [list(islice(merged, limit))]
+        return [self._id(row) for row in lists[0]]
 
     def _scopes(self) -> Iterator[tuple[str, ...]]:
         """Yield what tells the type's rows in its table: its name, and those it had before."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from itertools import groupby
 from typing import Any, TypeVar, overload
@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError, UnboundExecutionError
 from sqlalchemy.orm import Session, scoped_session
 
 from theater_sql.backends.base import Action, AnyStatement, Atomic, Borrowed, Fault, Phase
-from theater_sql.bulk import Rounds, side_by_side
+from theater_sql.bulk import Rounds, items_of, side_by_side
 from theater_sql.calls import Steps
 from theater_sql.contract import (
     OVERWRITE,
@@ -23,6 +23,7 @@ from theater_sql.contract import (
     Expect,
     Found,
     NotPresent,
+    Put,
     PutLike,
     S,
     TypedActor,
@@ -51,13 +52,20 @@ class Transaction:
     def __init__(self, core: Core, target: Connection | Session) -> None:
         core.check_open()
         self._core = core
-        self._connection = _connection_of(target, core)
-        self._root = self._connection.get_transaction() or self._connection.begin()
-        self._borrowed = _borrowed(core, self._connection)
-        self._turn = threading.Lock()
-        self._has_ended = False
+        scoped: Any = target
+        self._target = scoped() if isinstance(scoped, scoped_session) else target
+        self._connection = _connection_of(self._target, core)
+        self._root, self._borrowed = _entered(core, self._connection)
+        self._turn = self.turn(threading.Lock)
+        self._has_ended = self._is_aborted = False
         if core.backend.file is not None:
-            hold(core.backend.file, self._is_open)
+            root = self._root
+            hold(core.backend.file, lambda: bool(root.is_active))
+
+    def turn(self, lock: Callable[[], T]) -> T:
+        """Return the lock of that kind that all who use this connection share."""
+        turn: T = self._connection.info.setdefault((__name__, lock), lock())
+        return turn
 
     def end(self) -> None:
         """Refuse later calls: its block was left."""
@@ -103,7 +111,7 @@ class Transaction:
         Raises:
             BatchConflict: some are not as expected; nothing of the batch was written.
         """
-        batch = list(puts)
+        batch = items_of(Put, puts)
         rounds = self._core.put_all(batch, overwrite_corrupt, None)
         self.lock([put[:2] for put in batch])
         return [etag for etag in self._run_many(rounds) if not isinstance(etag, Exception)]
@@ -141,7 +149,12 @@ class Transaction:
             rounds.close()
 
     def _is_open(self) -> bool:
-        return bool(self._root.is_active)
+        return bool(self._root.is_active) and self._borrowed.is_open
+
+    def _send_savepoints(self) -> None:
+        """Have a session send a SAVEPOINT of the caller's, which it puts off until it is used."""
+        if isinstance(self._target, Session) and self._target.connection() is not self._connection:
+            raise ConfigurationError("the session has another connection now")
 
     def _execute(
         self, statement: AnyStatement, rows: Sequence[tuple[Any, ...]], phase: Phase
@@ -153,11 +166,15 @@ class Transaction:
     def _execute_alone(
         self, statement: AnyStatement, rows: Sequence[tuple[Any, ...]], phase: Phase
     ) -> Outcome:
+        if self._is_aborted:
+            reason = "your transaction was rolled back; nothing was sent: run its block again"
+            return Outcome(None, Fault(Action.RAISE, TransactionAborted, reason))
         if self._has_ended or self._core.lanes.is_closed or not self._is_open():
             reason = "the transaction, its block or the storage has ended; nothing was sent"
             return Outcome(None, Fault(Action.RAISE, StorageClosed, reason))
         savepoint = None
         try:
+            self._send_savepoints()
             savepoint = self._connection.begin_nested()
             answer = self._borrowed.run(statement, rows)[0]
             if isinstance(answer, Exception):
@@ -168,20 +185,32 @@ class Transaction:
                 savepoint.commit()
             return Outcome(answer)
         except BaseException as error:
+            is_over = not self._borrowed.is_open
             with suppress(SQLAlchemyError):
                 if savepoint is not None:
                     savepoint.rollback()
             if not isinstance(error, Exception):
                 raise
-            return Outcome(None, _fault(self._core, error, phase))
+            fault = _fault(self._core, error, phase, is_over=is_over)
+            if fault.error is TransactionAborted:
+                self._roll_back()
+            return Outcome(None, fault)
+
+    def _roll_back(self) -> None:
+        """Make it true that the transaction was rolled back, should the caller commit it."""
+        self._is_aborted = True
+        with suppress(SQLAlchemyError):
+            if isinstance(self._target, Session):
+                self._target.rollback()
+            if self._root.is_active:
+                self._root.rollback()
 
 
 def _connection_of(target: Any, core: Core) -> Connection:
     """Return the connection, refusing what this storage can't write through."""
     backend = core.backend
     try:
-        is_session = isinstance(target, (Session, scoped_session))
-        connection: Any = target.connection() if is_session else target
+        connection: Any = target.connection() if isinstance(target, Session) else target
     except UnboundExecutionError:
         raise ConfigurationError("in_transaction() needs a Session that has an engine") from None
     if not isinstance(connection, Connection):
@@ -194,15 +223,24 @@ def _connection_of(target: Any, core: Core) -> Connection:
             f"a connection of {connection.dialect.name}+{connection.dialect.driver} can't be used "
             f"here: this storage needs {backend.name} with {' or '.join(backend.drivers)}"
         )
+    if backend.shared_connection:
+        raise ConfigurationError(
+            "in_transaction() can't share the one connection of a database in memory: use a file"
+        )
     if not backend.is_own(connection):
         raise ConfigurationError("this connection is to another file than the storage has")
     return connection
 
 
-def _borrowed(core: Core, connection: Connection) -> Borrowed:
+def _entered(core: Core, connection: Connection) -> tuple[Any, Borrowed]:
+    """Return the transaction, begun if none is open, and what runs statements in it."""
+    theirs = connection.get_transaction()
+    root = theirs or connection.begin()
     try:
-        return core.backend.borrow(connection)
+        return root, core.backend.borrow(connection)
     except SQLAlchemyError as error:
+        if theirs is None:
+            root.rollback()
         fault = _fault(core, error, Phase.READ)
     reason = fault.reason
     if "nothing was" not in reason:
@@ -210,12 +248,19 @@ def _borrowed(core: Core, connection: Connection) -> Borrowed:
     raise fault.error(None, None, reason) from fault.cause
 
 
-def _fault(core: Core, error: Exception, phase: Phase) -> Fault:
-    """Return what an error means inside a transaction, which can't be tried again in part."""
+def _fault(core: Core, error: Exception, phase: Phase, *, is_over: bool = False) -> Fault:
+    """Return what an error means inside a transaction, which can't be tried again in part.
+
+    ``is_over`` tells that the database has rolled it back already.
+    """
+    if isinstance(error, ConfigurationError):
+        return Fault(Action.RAISE, StorageClosed, f"{error}; nothing was sent")
     cause = (isinstance(error, DBAPIError) and error.orig) or error
     fault = core.backend.classify(cause, phase)
     is_lost = fault.action in (Action.RESEND, Action.RECONNECT) or fault.error is OutcomeUnknown
-    if not (is_lost or core.backend.aborts(cause) or isinstance(cause, SQLAlchemyError)):
+    is_lost = is_lost or is_over or isinstance(cause, SQLAlchemyError)
+    if not (is_lost or core.backend.aborts(cause)):
         return fault
-    reason = f"{fault.reason}; your transaction was rolled back: run its block again"
+    what = fault.reason.partition("; nothing")[0]
+    reason = f"{what}; your transaction was rolled back: run its block again"
     return Fault(Action.RAISE, TransactionAborted, reason, fault.cause)

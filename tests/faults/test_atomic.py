@@ -7,6 +7,9 @@ from collections import Counter
 from typing import Any
 from uuid import uuid4
 
+import sqlalchemy as sa
+from sqlalchemy.pool import NullPool
+
 from tests.faults.proxy import Cut, How, Proxy, When
 from tests.faults.support import BOX, OTHER, Answer, Count, Door, Figure, direct, opened
 from theater_sql import ABSENT, Etag, Found, NotPresent, OutcomeUnknown, Put, SQLStorage
@@ -120,3 +123,34 @@ def test_an_own_etag_tells_a_retry_of_the_whole_batch(pg: str, door_type: type[D
         for _ in range(2):
             [answer] = door.run(lambda s: s.put_many(puts, atomic=True))
             assert list(answer.value) == [put.etag for put in puts]
+
+
+QUOTA = """
+CREATE FUNCTION quota() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF (SELECT count(*) FROM other WHERE starts_with(actor_id, 'quota')) >= 2 THEN
+        RAISE EXCEPTION 'no more';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER quota BEFORE INSERT ON other FOR EACH ROW EXECUTE FUNCTION quota()
+"""
+
+
+def test_a_lost_commit_is_found_before_a_trigger_refuses_the_second_sending(
+    proxy: Proxy, pg: str, door_type: type[Door]
+) -> None:
+    engine = sa.create_engine(pg, poolclass=NullPool)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(QUOTA)
+    try:
+        with direct(pg) as other, opened(door_type, proxy.url) as door:
+            door.run(lambda s: s.put(OTHER, "warm", Count()))
+            puts = [Put(OTHER, f"quota {n}", Count(n), ABSENT) for n in range(2)]
+            cut = proxy.arm(Cut("^COMMIT", When.AFTER))
+            [answer] = door.run(lambda s: s.put_many(puts, atomic=True))
+            assert cut.fired.is_set()
+            assert list(answer.value) == [found and found.etag for found in there(other, puts)]
+            other.delete_many([put[:2] for put in puts]).raise_errors()
+    finally:
+        with engine.begin() as connection:
+            connection.exec_driver_sql("DROP FUNCTION quota CASCADE")

@@ -77,7 +77,8 @@ class Atomic:
     """Writes that are committed together or not at all; to a lane, a statement of its own.
 
     Its answer tells of each row whether it matched. Unless all did, all is rolled back.
-    ``reached`` is the part that was under way last: where a fault came up.
+    ``reached`` is the part that was under way last: where a fault came up. Behind the last
+    part comes the commit.
     """
 
     __slots__ = ("parts", "reached")
@@ -100,6 +101,7 @@ class Atomic:
                 if isinstance(answer, Exception):
                     raise answer
                 answers.append(answer)
+        self.reached = len(self.parts)
         return answers
 
 
@@ -183,6 +185,10 @@ class Session(Protocol):
 
 class Borrowed(Protocol):
     """A connection that is the caller's: nothing of it is changed, and it is never closed."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the caller's transaction is still there, as far as the driver knows."""
 
     def run(self, statement: AnyStatement, rows: Sequence[tuple[Any, ...]]) -> list[Answer]:
         """See ``Session.run``; the caller's transaction is around it."""

@@ -185,6 +185,8 @@ class PostgreSQLSession:
 class BorrowedConnection:
     """A connection of the caller's, through SQLAlchemy: it may be one of asyncio's."""
 
+    is_open = True  # a transaction that failed is not over until the client says so
+
     def __init__(self, connection: sa.Connection) -> None:
         self._cursor = _BorrowedCursor(connection)
 

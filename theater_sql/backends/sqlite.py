@@ -134,7 +134,7 @@ class SQLite:
 
     @staticmethod
     def aborts(error: BaseException) -> bool:
-        """Tell nothing: a statement that fails leaves the transaction as it was."""
+        """Tell nothing: the driver tells of a transaction that is over."""
         return False
 
 

@@ -58,13 +58,19 @@ class BorrowedConnection:
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
-        raw: Any = connection.connection.driver_connection
-        if raw.in_transaction:  # somebody's own BEGIN
+        driver: Any = connection.connection.driver_connection
+        self._driver = driver
+        if self._driver.in_transaction:  # somebody's own BEGIN
             connection.exec_driver_sql(f"DELETE FROM {GENERIC_TABLE} WHERE false")
         else:
             # As the lanes have it, who could not switch the file while this is open.
             connection.exec_driver_sql("PRAGMA journal_mode = WAL").close()
             connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    @property
+    def is_open(self) -> bool:
+        """A trigger or a conflict clause of the user's may have rolled everything back."""
+        return bool(self._driver.in_transaction)
 
     def run(self, statement: AnyStatement, rows: Sequence[tuple[Any, ...]]) -> list[Answer]:
         """Execute a statement for each row."""
