@@ -24,6 +24,7 @@ DEFAULTS = {
     "ratio: float": "1.5",
     "huge: float": "1e300",
     "text: str": repr("it's \"100%\" \\n :x ${y} 'q'"),
+    "slashes: str": r"'a\\b \\:c \\: d::e %s'",
     "empty: str": "''",
     "yes: bool": "True",
     "no: bool": "False",

@@ -20,7 +20,7 @@ from theater_sql.types import MICROSECOND, Document, Duration, ExactDecimal, UTC
 _dialects: Final[Any] = (postgresql.dialect, sqlite.dialect)
 # A style of parameters that doubles no percent sign.
 POSTGRESQL, SQLITE = (dialect(paramstyle="named") for dialect in _dialects)
-_ALIKE: Final = (UTCDateTime, ExactDecimal, sa.Date, sa.Time, sa.Uuid)
+_ALIKE: Final = (UTCDateTime, ExactDecimal, sa.Date, sa.String, sa.Time, sa.Uuid)
 """Types whose text on SQLite PostgreSQL reads as well."""
 
 
@@ -39,7 +39,10 @@ def server_default(column: sa.Column[Any]) -> ServerDefault | None:
         value = _value(column)
         if value is None:
             return None
-        return ServerDefault(*_literals(value, column.type))
+        literals = _literals(value, column.type)
+        if any(str(sa.text(_escaped(sql)).compile(dialect=SQLITE)) != sql for sql in literals):
+            return None
+        return ServerDefault(*literals)
     except Exception:  # code of the user's, or a value without a literal form
         return None
 
@@ -53,7 +56,8 @@ def renamed_from(column: sa.Column[Any]) -> str | None:
 def render_default(default: ServerDefault, context: AutogenContext) -> str:
     """Return the code for a server default."""
     ours, theirs = default.on_postgresql, default.on_sqlite
-    if ours == theirs and ours.startswith("'"):
+    if ours == theirs and ours.startswith("'") and "\\" not in ours:
+        # SQLAlchemy 2.0 doubles a backslash for a PostgreSQL that it is not connected to.
         return repr(ours[1:-1].replace("''", "'"))
     text = f"{context.opts['sqlalchemy_module_prefix']}text"
     if ours == theirs:
@@ -108,4 +112,4 @@ def _interval(value: timedelta) -> str:
 
 def _escaped(sql: str) -> str:
     """Keep SQLAlchemy from taking what follows a colon for a parameter."""
-    return re.sub(r"(?<![:\w\\]):(?=\w)", r"\\:", sql)
+    return re.sub(r"(?<![:\w\\]):(?=\w)|(?<=\\):", r"\\:", sql)
