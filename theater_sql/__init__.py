@@ -16,7 +16,6 @@ from theater_sql.contract import (
     Results,
     Storage,
 )
-from theater_sql.core import Options
 from theater_sql.errors import (
     ActorMoved,
     BatchConflict,
@@ -40,6 +39,7 @@ from theater_sql.errors import (
     TransactionAborted,
     Unavailable,
 )
+from theater_sql.options import Options
 from theater_sql.registry import GENERIC, ActorRegistry
 from theater_sql.storage import Handle, SQLStorage
 from theater_sql.tables import ActorRow

@@ -5,9 +5,7 @@ No I/O happens here: a call is a generator that yields operations and is sent th
 
 from __future__ import annotations
 
-import time
 from collections.abc import Generator, Sequence
-from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID, uuid4
 
@@ -31,7 +29,6 @@ from theater_sql.errors import (
     InvalidState,
     StateTooNew,
     StorageError,
-    Unavailable,
 )
 from theater_sql.homes import is_marker
 from theater_sql.lanes import Operation, Outcome
@@ -53,7 +50,7 @@ class Write(NamedTuple):
 class Call(Refusals):
     """One call on one actor; ``deadline`` is on the monotonic clock."""
 
-    __slots__ = ("_former", "_names", "deadline", "key", "statements")
+    __slots__ = ("_former", "_names", "key", "statements")
 
     def __init__(
         self, binding: Binding, statements: Statements, actor_id: ActorId, deadline: float
@@ -159,7 +156,7 @@ class Call(Refusals):
         raise self.conflict(expect, actual)
 
     def _may_exist(self, outcome: Outcome, expect: Any) -> bool:
-        """Whether a create may have failed for the actor itself being there.
+        """Whether a create may have failed for the actor being there.
 
         PostgreSQL may find another unique column's value taken before it looks at the key.
         """
@@ -291,17 +288,12 @@ class Call(Refusals):
 
     def _etag(self, value: Any) -> Etag:
         """Return a row's etag, or raise ``CorruptState``, or ``ActorMoved`` of a mere marker."""
-        etag: Any = None
-        with suppress(Exception):
+        try:
             etag = self.statements.load_etag(value)
+        except Exception:
+            etag = None
         if type(etag) is not UUID:
             raise self.corrupt(CodecError("$", "its etag is not one"))
         if is_marker(etag):
             raise self.moved()
         return Etag(etag)
-
-    def check_time(self, conflict: Conflict | None) -> None:
-        """Give up trying again at the deadline."""
-        if time.monotonic() >= self.deadline:
-            reason = "others kept writing to the actor until the deadline; nothing was written"
-            raise self.error(Unavailable, reason) from conflict

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from copy import copy
-from typing import Any, Literal, Self, TypedDict, TypeVar
+from typing import Any, Literal, Self, TypeVar
 from uuid import UUID
 
 from sqlalchemy.engine import URL, Engine
@@ -31,32 +31,13 @@ from theater_sql.lanes import Bounds, Lanes
 from theater_sql.listings import Listing
 from theater_sql.options import MOST_WRITERS, check_choice, check_number, check_timeout
 from theater_sql.registry import ActorRegistry
-from theater_sql.routing import Ask, Router, Routes
+from theater_sql.routes import Routes
+from theater_sql.routing import Ask, Router
 from theater_sql.statements import Statements
 from theater_sql.statements.routes import RouteStatements
 from theater_sql.tables import Layout
 
 T = TypeVar("T")
-
-
-class Options(TypedDict, total=False):
-    """The settings of a storage, all optional.
-
-    ``timeout`` is the deadline of a call in seconds (10). ``durability`` is ``"full"``: what
-    is acknowledged survives a crash of the server and its machine; or ``"relaxed"``: the last
-    moments before such a crash may be lost, though nothing older and never in part. Settings
-    of the lanes: ``writers``, the number of write connections (1; two to four across a
-    network; at most 64); ``max_batch_rows`` (256) and ``max_batch_bytes`` (1 MiB), what one
-    flush takes; ``max_queue`` (100,000), beyond which calls wait outside and end as
-    ``Unavailable``, if they are not let in before their deadline.
-    """
-
-    timeout: float
-    durability: Literal["full", "relaxed"]
-    writers: int
-    max_batch_rows: int
-    max_batch_bytes: int
-    max_queue: int
 
 
 class Core:

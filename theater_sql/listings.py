@@ -23,7 +23,7 @@ MOST: Final = 2**31
 class Listing(Refusals):
     """One call on an actor type; ``deadline`` is on the monotonic clock."""
 
-    __slots__ = ("_statements", "deadline")
+    __slots__ = ("_statements",)
 
     def __init__(
         self, binding: Binding, statements: Callable[[Binding], Statements], deadline: float

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, NoReturn
 
 from theater_sql.backends.base import Fault
@@ -24,12 +25,16 @@ from theater_sql.tables import violated
 
 
 class Refusals:
-    """The errors of a call: on one actor, or on a whole type, where ``actor_id`` is ``None``."""
+    """The errors of a call: on one actor, or on a whole type, where ``actor_id`` is ``None``.
 
-    __slots__ = ("actor_id", "binding")
+    ``deadline`` is on the monotonic clock.
+    """
+
+    __slots__ = ("actor_id", "binding", "deadline")
 
     binding: Binding
     actor_id: Any
+    deadline: float
 
     def corrupt(self, error: CodecError) -> StorageError:
         reason = (
@@ -86,3 +91,9 @@ class Refusals:
 
     def error(self, error: type[StorageError], reason: str, /, **details: Any) -> StorageError:
         return error(self.binding.name, self.actor_id, reason, **details)
+
+    def check_time(self, conflict: Conflict | None) -> None:
+        """Give up trying again at the deadline."""
+        if time.monotonic() >= self.deadline:
+            reason = "others kept writing to the actor until the deadline; nothing was written"
+            raise self.error(Unavailable, reason) from conflict

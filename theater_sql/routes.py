@@ -1,0 +1,105 @@
+"""Routes: what a process knows of where the rows of actor types live, and how it finds out."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from theater_sql import homes
+from theater_sql.bindings import Binding
+from theater_sql.calls import Call, Steps
+from theater_sql.errors import SchemaMismatch
+from theater_sql.homes import Home
+from theater_sql.lanes import Operation
+from theater_sql.listings import Listing
+from theater_sql.refusals import Refusals
+from theater_sql.statements.routes import RouteStatements
+
+_numbers: Final = itertools.count()
+
+
+class Route(NamedTuple):
+    """Where a type's rows live; the epoch grows with each change."""
+
+    home: Home
+    epoch: int
+
+
+class Routes:
+    """What is known of the routes, and for how long; shared by the calls of a storage.
+
+    One call in half a lifetime reads them anew, so that the others need not wait for it.
+    ``is_told`` tells that a move waits for a lifetime, so that what is known can be trusted
+    so long. Where it does not, who finds nothing looks at the routes again.
+    """
+
+    def __init__(self, statements: RouteStatements, *, is_told: bool) -> None:
+        self._statements = statements
+        self._is_told = is_told
+        self._routes: Mapping[str, Route] = {}
+        self._soon = self._until = 0.0
+
+    def known(self, binding: Binding) -> Route | None:
+        """Return the route of a type; ``None`` if it has to be read."""
+        now = time.monotonic()
+        if now >= self._soon:
+            if now >= self._until:
+                return None
+            self._soon = self._until  # this call reads them, the others go on
+            return None
+        return self._routes.get(binding.name)
+
+    def are_fresh(self) -> bool:
+        """Tell whether what is known surely holds."""
+        return self._is_told and time.monotonic() < self._until
+
+    def forget(self) -> None:
+        """Have the next call read the routes."""
+        self._soon = self._until = 0.0
+
+    def copy(self) -> Routes:
+        """Return routes of their own for a transaction, whose claims may be rolled back."""
+        routes = Routes(self._statements, is_told=self._is_told)
+        routes._routes, routes._soon, routes._until = self._routes, self._soon, self._until
+        return routes
+
+    def read(self, call: Call | Listing, *, claims: bool) -> Steps[Route]:
+        """Read all routes and return that of a type, claiming one for a type without.
+
+        Without a claim nothing keeps the next process from another home, so it is not kept.
+        """
+        binding = call.binding
+        yield from self.refresh(call, call.deadline)
+        if binding.name not in self._routes and claims:
+            row = (binding.name, binding.home.value)
+            # Claims of many calls at once need not wait for each other.
+            key = (binding.name, next(_numbers))
+            outcome = yield Operation(self._statements.claim, key, row, call.deadline)
+            call.raise_fault(outcome)
+            yield from self.refresh(call, call.deadline)
+        return self._routes.get(binding.name) or _unclaimed(binding)
+
+    def refresh(self, call: Refusals, deadline: float) -> Steps[None]:
+        """Read all routes."""
+        since = time.monotonic()
+        outcome = yield Operation(self._statements.all, (), (), deadline)
+        call.raise_fault(outcome)
+        self._routes = {
+            name: Route(_home(call, home), epoch) for name, home, epoch in outcome.answer
+        }
+        self._soon, self._until = since + homes.LIFETIME / 2, since + homes.LIFETIME
+
+
+def _home(call: Refusals, text: str) -> Home:
+    try:
+        return Home(text)
+    except ValueError:
+        reason = "an actor type has a home that this version does not know; nothing was written"
+        raise call.error(SchemaMismatch, f"{reason}: update theater_sql") from None
+
+
+def _unclaimed(binding: Binding) -> Route:
+    """Where to read what nobody has written yet: in both tables, if it has one of its own."""
+    return Route(Home.GENERIC if binding.is_generic else Home.PREPARING_PROMOTE, 0)
