@@ -12,6 +12,7 @@ from sqlalchemy.engine import Dialect, Engine
 
 from theater_sql.migrations.connections import connected
 from theater_sql.migrations.places import Place, placed, placing
+from theater_sql.migrations.promotion import Promotion, waiting_types
 from theater_sql.registry import ActorRegistry
 
 _MEND: Final = "run the migrations, or make one first (alembic revision --autogenerate)"
@@ -33,7 +34,20 @@ def differences(engine: Engine, registry: ActorRegistry) -> list[str]:
         metadata = placed({table.metadata: None for table in tables}, place)
         context = MigrationContext.configure(connection, opts=_options(wanted))
         found = compare_metadata(context, metadata)
-    return [line for one in _flat(found) for line in _words(one, engine.dialect)]
+        lines = [line for one in _flat(found) for line in _words(one, engine.dialect)]
+        return lines or list(_left_behind(connection, registry))
+
+
+def _left_behind(connection: sa.Connection, registry: ActorRegistry) -> Iterator[str]:
+    """Say which types still have rows in the generic table, and which of them can't move."""
+    for binding in waiting_types(connection, registry):
+        name, table = binding.name, binding.layout.table.name
+        yield (
+            f"rows of {name} are in the generic table, its own is {table}: move them with "
+            f"op.promote_actor({name!r}) in a revision"
+        )
+        for stay in Promotion(connection, registry, binding).misfits():
+            yield f"{name}[{stay.actor_id!r}] does not fit {table}: {stay.reason}"
 
 
 def _options(wanted: set[Place]) -> dict[str, Any]:

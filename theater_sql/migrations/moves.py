@@ -80,6 +80,15 @@ class Move:
                 _LOG.info("%s: %d rows have moved", self._source.binding.name, self.moved)
         return stay
 
+    def misfits(self, most: int) -> list[Stay]:
+        """Return rows that could not move, at most so many; nothing is written."""
+        stay: list[Stay] = []
+        for keys in self._pages():
+            stay += [one for one in self._read(keys) if isinstance(one, Stay)]
+            if len(stay) >= most:
+                break
+        return stay[:most]
+
     def _pages(self) -> Iterator[list[tuple[Any, ...]]]:
         """Yield the keys of the source's rows, as the driver takes them, page by page."""
         statements = self._source.statements
@@ -106,9 +115,7 @@ class Move:
         stay: list[Stay] = []
         left = list(keys)
         while left:
-            rows = self._run(self._source.statements.whole, left)
-            pairs = [(key, row) for key, row in zip(left, rows, strict=True) if row is not None]
-            converted = [self._converted(key, row) for key, row in pairs]
+            converted = self._read(left)
             stay += [one for one in converted if isinstance(one, Stay)]
             copies = [one for one in converted if isinstance(one, Copy)]
             done = self._write(copies, stay) if copies else set()
@@ -116,6 +123,11 @@ class Move:
             if left:
                 time.sleep(_PAUSE * random.random())
         return stay
+
+    def _read(self, keys: Sequence[tuple[Any, ...]]) -> list[Copy | Stay | None]:
+        rows = self._run(self._source.statements.whole, keys)
+        pairs = [(key, row) for key, row in zip(keys, rows, strict=True) if row is not None]
+        return [self._converted(key, row) for key, row in pairs]
 
     def _run(self, statement: Statement, rows: Sequence[tuple[Any, ...]]) -> list[Any]:
         """Read, in a transaction that ends at once."""

@@ -1,4 +1,4 @@
-"""``op.promote_actor``, ``op.demote_actor`` and ``op.rename_actor_type`` for revisions."""
+"""``op.promote_actor`` and ``op.demote_actor`` for revisions."""
 
 from __future__ import annotations
 

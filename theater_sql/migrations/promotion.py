@@ -88,6 +88,10 @@ class Promotion:
                         return stay
                     self._transact(lambda: self._enter(Home.GENERIC))
 
+    def misfits(self, most: int = 20) -> list[Stay]:
+        """Return rows of the generic table that don't fit the type's own, at most so many."""
+        return Move(self._connection, self._backend, self._generic, self._own).misfits(most)
+
     def _route(self) -> Home:
         """Return where the type is, claiming a route for one that has none."""
         table = self._routes
@@ -179,3 +183,25 @@ def own_connection(engine: Engine) -> Connection:
     connection.exec_driver_sql(f"SELECT {calls}")
     connection.commit()
     return connection
+
+
+def waiting_types(connection: Connection, actors: ActorRegistry) -> list[Binding]:
+    """Return the types with a table of their own that have rows in the generic table."""
+    generic, routes = actors.generic.table, actors.routes
+    found = sa.inspect(connection)
+    if not (
+        found.has_table(generic.name, generic.schema)
+        and found.has_table(routes.name, routes.schema)
+    ):
+        return []
+    query = sa.select(routes.c.name).where(
+        routes.c.home.not_in([Home.TABLE.value, Home.RENAMED.value])
+    )
+    not_home = set(connection.scalars(query))
+    waiting = []
+    for binding in (one for one in actors if one.in_generic is not None):
+        names = (binding.name, *binding.aliases)
+        rows = sa.select(sa.literal(1)).where(generic.c.actor_type.in_(names)).limit(1)
+        if not_home.intersection(names) or connection.scalar(rows):
+            waiting.append(binding)
+    return waiting

@@ -12,6 +12,8 @@ from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 
 from theater_sql.migrations.defaults import POSTGRESQL, renamed_from, server_default
+from theater_sql.migrations.operations import ACTORS, PromoteActorOp
+from theater_sql.migrations.promotion import waiting_types
 
 _COMMAND_ERROR: Final = "from alembic.util import CommandError"
 
@@ -63,6 +65,7 @@ def complete(context: MigrationContext, _revision: Any, scripts: list[Any]) -> N
     """Complete the operations of new revisions in place."""
     for script in scripts:
         for up, down in zip(script.upgrade_ops_list, script.downgrade_ops_list, strict=True):
+            up.ops += _promotions(context, up)
             if up.is_empty():
                 continue
             back = [_rename(context, table) for table in _tables(up)]
@@ -73,6 +76,25 @@ def complete(context: MigrationContext, _revision: Any, scripts: list[Any]) -> N
             for container in (up, down):
                 container.ops[:0] = [d for table in _tables(container) for d in _completed(table)]
             up.ops[:0] = _schemas(context, up)
+
+
+def _promotions(context: MigrationContext, up: ops.OpContainer) -> list[ops.MigrateOperation]:
+    """Propose to move the rows of types that have come to have a table.
+
+    What makes the table may run again, after a move that was stopped.
+    """
+    actors, connection = context.opts.get(ACTORS), context.connection
+    if actors is None or connection is None:
+        return []
+    waiting = waiting_types(connection, actors)
+    tables = {(binding.layout.table.schema, binding.layout.table.name) for binding in waiting}
+    for op in up.ops:
+        if isinstance(op, ops.CreateTableOp) and (op.schema, op.table_name) in tables:
+            op.if_not_exists = True
+        if isinstance(op, ops.ModifyTableOps) and (op.schema, op.table_name) in tables:
+            for index in (one for one in op.ops if isinstance(one, ops.CreateIndexOp)):
+                index.if_not_exists = True
+    return [PromoteActorOp(binding.name) for binding in waiting]
 
 
 def _tables(container: ops.OpContainer) -> list[ops.ModifyTableOps]:
