@@ -22,6 +22,7 @@ from theater_sql.errors import (
     BatchConflict,
     Conflict,
     OutcomeUnknown,
+    SchemaMismatch,
     StorageError,
 )
 from theater_sql.homes import Home
@@ -81,7 +82,7 @@ class Router:
                 if self.routes.are_fresh():
                     raise
                 moved = error
-            except ActorMoved as error:
+            except SchemaMismatch as error:  # ActorMoved, or a table that is gone by now
                 moved = error
             # Nothing was found where the row was looked for; it may live elsewhere by now.
             before, route = route, (yield from self.routes.read(call, claims=claims))
@@ -138,12 +139,19 @@ class Router:
         if route is None:
             route = yield from self.routes.read(listing, claims=False)
         while True:
-            result = yield from act(_tables(listing, route.home))
-            if self.routes.are_fresh():
-                return result
+            result: Any = None
+            gone: SchemaMismatch | None = None
+            try:
+                result = yield from act(_tables(listing, route.home))
+                if self.routes.are_fresh():
+                    return result  # type: ignore[no-any-return]
+            except SchemaMismatch as error:
+                gone = error
             before, route = route, (yield from self.routes.read(listing, claims=False))
+            if route == before and gone is not None:
+                raise gone
             if route == before:
-                return result
+                return result  # type: ignore[no-any-return]
 
     def place(self, call: Call) -> Steps[Call]:
         """Return a call on the actor where it lives now."""
@@ -183,12 +191,12 @@ class Router:
                     for ask, call, entry in zip(asks, placed, entries, strict=True)
                 ]
                 return (yield from put_all(entries, overwrite_corrupt, deadline))
-            except (BatchConflict, ActorMoved) as error:
+            except (BatchConflict, SchemaMismatch) as error:
                 stay = [call.statements.layout for call in placed]
                 if [call.statements.layout for call in before] == stay:
                     raise
                 at_home = all(c is ask.call for c, ask in zip(placed, asks, strict=True))
-                if at_home and self.routes.are_fresh() and not isinstance(error, ActorMoved):
+                if at_home and self.routes.are_fresh() and isinstance(error, BatchConflict):
                     raise
                 self.routes.forget()
 

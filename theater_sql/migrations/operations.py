@@ -26,8 +26,9 @@ class _ActorOp(MigrateOperation):
     called: ClassVar[str]
     back: ClassVar[type[_ActorOp]]
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, table: sa.Table | None = None) -> None:
         self.name = name
+        self.table = table
 
     def reverse(self) -> MigrateOperation:
         return self.back(self.name)

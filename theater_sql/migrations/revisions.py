@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import sqlalchemy as sa
-from alembic.autogenerate import renderers
+from alembic.autogenerate import comparators, renderers
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
@@ -65,7 +65,7 @@ def complete(context: MigrationContext, _revision: Any, scripts: list[Any]) -> N
     """Complete the operations of new revisions in place."""
     for script in scripts:
         for up, down in zip(script.upgrade_ops_list, script.downgrade_ops_list, strict=True):
-            up.ops += _promotions(context, up)
+            _order_promotions(up)
             if up.is_empty():
                 continue
             back = [_rename(context, table) for table in _tables(up)]
@@ -78,23 +78,28 @@ def complete(context: MigrationContext, _revision: Any, scripts: list[Any]) -> N
             up.ops[:0] = _schemas(context, up)
 
 
-def _promotions(context: MigrationContext, up: ops.OpContainer) -> list[ops.MigrateOperation]:
-    """Propose to move the rows of types that have come to have a table.
+@comparators.dispatch_for("schema")
+def _propose(context: AutogenContext, up: ops.UpgradeOps, _schemas: Any) -> None:
+    """Propose to move the rows of types that have come to have a table."""
+    actors = context.opts.get(ACTORS)
+    if actors is not None and context.connection is not None:
+        up.ops += [
+            PromoteActorOp(binding.name, binding.layout.table)
+            for binding in waiting_types(context.connection, actors)
+        ]
 
-    What makes the table may run again, after a move that was stopped.
-    """
-    actors, connection = context.opts.get(ACTORS), context.connection
-    if actors is None or connection is None:
-        return []
-    waiting = waiting_types(connection, actors)
-    tables = {(binding.layout.table.schema, binding.layout.table.name) for binding in waiting}
+
+def _order_promotions(up: ops.OpContainer) -> None:
+    """Promote when the tables are there, which may be made again after a move that was stopped."""
+    promotions = [op for op in up.ops if isinstance(op, PromoteActorOp)]
+    up.ops[:] = [*(op for op in up.ops if op not in promotions), *promotions]
+    tables = {op.table.name for op in promotions if op.table is not None}
     for op in up.ops:
-        if isinstance(op, ops.CreateTableOp) and (op.schema, op.table_name) in tables:
+        if isinstance(op, ops.CreateTableOp) and op.table_name in tables:
             op.if_not_exists = True
-        if isinstance(op, ops.ModifyTableOps) and (op.schema, op.table_name) in tables:
+        if isinstance(op, ops.ModifyTableOps) and op.table_name in tables:
             for index in (one for one in op.ops if isinstance(one, ops.CreateIndexOp)):
                 index.if_not_exists = True
-    return [PromoteActorOp(binding.name) for binding in waiting]
 
 
 def _tables(container: ops.OpContainer) -> list[ops.ModifyTableOps]:
