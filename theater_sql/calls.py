@@ -109,14 +109,14 @@ class Call(Refusals):
             except Conflict as conflict:
                 self.check_time(conflict)
 
-    def delete(self, expect: Etag | Expect) -> Steps[None]:
-        """Remove the row where ``expect`` holds."""
+    def delete(self, expect: Etag | Expect) -> Steps[bool]:
+        """Remove the row where ``expect`` holds, and tell whether this call surely did."""
         if expect is not OVERWRITE:
             return (yield from self._remove(expect))
         while True:
             present = yield from self.look()
             if present is None:
-                return None
+                return False
             try:
                 return (yield from self._remove(present))
             except Conflict as conflict:
@@ -163,23 +163,23 @@ class Call(Refusals):
         fault = outcome.fault
         return expect is ABSENT and fault is not None and fault.error is ConstraintViolation
 
-    def _remove(self, expect: Any) -> Steps[None]:
+    def _remove(self, expect: Any) -> Steps[bool]:
         """Delete the row with this etag; after a lost acknowledgement, none is a success."""
         if expect is ABSENT:
             actual = yield from self.look()
             if actual is not None:
                 raise self.conflict(expect, actual)
-            return
+            return False
         etag = self.statements.etag(expect)
         row = (*self.key, etag)
         delete = Operation(self.statements.delete, self.key, row, self.deadline, etag, etag)
         outcome = yield from self._send_to_former(delete, (yield delete))
         self.raise_fault(outcome)
         if outcome.answer:
-            return
+            return True
         actual = yield from self.look_after(outcome, None)
         if outcome.doubtful and actual is None:
-            return
+            return False
         if outcome.doubtful:
             raise self.unknown("the connection broke, and another write followed", None)
         raise self.conflict(expect, actual)

@@ -32,7 +32,7 @@ from theater_sql.listings import Listing
 from theater_sql.options import MOST_WRITERS, check_choice, check_number, check_timeout
 from theater_sql.registry import ActorRegistry
 from theater_sql.routes import Routes
-from theater_sql.routing import Ask, Router
+from theater_sql.routing import Ask, Router, without_result
 from theater_sql.statements import Statements
 from theater_sql.statements.routes import RouteStatements
 from theater_sql.tables import Layout
@@ -168,7 +168,8 @@ class Core:
 
     def _delete(self, call: Call, expect: Etag | Expect) -> Steps[None]:
         expect = _checked_etags(call, expect, None)[0]
-        return self.router.carry_out(call, lambda call: call.delete(expect), expect)
+        steps = self.router.carry_out(call, lambda call: call.delete(expect), expect)
+        return without_result(steps)
 
     def get_many(self, actors: Iterable[Any], timeout: float | None) -> Rounds[Results[Any]]:
         """Return the steps of ``SQLStorage.get_many``."""

@@ -226,3 +226,8 @@ def _tables(listing: Listing, home: Home) -> list[Binding]:
     if home.is_steady:
         return [generic]
     return [generic, own] if home.creates_in_table else [own, generic]
+
+
+def without_result(steps: Steps[Any]) -> Steps[None]:
+    """Take steps for what they do."""
+    yield from steps
