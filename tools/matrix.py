@@ -56,6 +56,8 @@ def run(name: str, python: Path, constraint: str) -> bool:
     """Run ``make test`` in an environment of its own, and print how it went."""
     HOME.mkdir(exist_ok=True)
     limits = HOME / f"{name}.txt"
+    if limits.exists() and limits.read_text(encoding="utf-8") != constraint:
+        shutil.rmtree(HOME / name, ignore_errors=True)  # what is there is another combination
     limits.write_text(constraint, encoding="utf-8")
     inherited = {key: text for key, text in os.environ.items() if not key.startswith("MAKE")}
     log = HOME / f"{name}.log"

@@ -365,6 +365,15 @@ def sql(url: str, script: str) -> None:
         connection.execute(script.encode())
 
 
+def test_a_default_of_the_database_is_no_difference(project: Project) -> None:
+    env = project.path / "alembic" / "env.py"
+    text = env.read_text(encoding="utf-8")
+    env.write_text(text.replace("run(actors", "run(actors, compare_server_default=True"), "utf-8")
+    project.fields("number: int = 3")
+    project.migrate("0002")
+    project.process("alembic", "check")
+
+
 class TestAProcessOfTheOldCode:
     def test_goes_on_beside_a_new_column(self, project: Project, url: str) -> None:
         old = project.shop()

@@ -81,6 +81,8 @@ def configure(*, actors: ActorRegistry | None = None, **options: Any) -> None:
     options.setdefault("render_as_batch", True)  # SQLite has no other way to alter a table
     options["render_item"] = _rendering(options.get("render_item"))
     options["process_revision_directives"] = _completing(options.get("process_revision_directives"))
+    if options.get("compare_server_default"):
+        options["compare_server_default"] = _comparing(options["compare_server_default"])
     if connection is not None:
         options["target_metadata"] = _placed(connection, options.get("target_metadata"))
     tables = [t for one in to_list(options.get("target_metadata"), []) for t in one.tables.values()]
@@ -111,6 +113,20 @@ def _rendering(theirs: Hook | None) -> Hook:
         return render_item(kind, item, autogen_context) if text is False else text
 
     return render
+
+
+def _comparing(theirs: Hook | bool) -> Hook:
+    """Return a comparison of defaults for which one that only the database has is no difference.
+
+    That is what a revision that added a field left behind.
+    """
+
+    def compare(migration: Any, found: Any, column: Any, *defaults: Any) -> Any:
+        if column.server_default is None:
+            return False
+        return theirs(migration, found, column, *defaults) if callable(theirs) else None
+
+    return compare
 
 
 def _completing(theirs: Hook | None) -> Hook:
