@@ -149,7 +149,8 @@ class Promotion:
         begun = time.monotonic()
         stay = move.run()
         seconds = time.monotonic() - begun
-        _LOG.info("%s: %d rows moved in %.1f s", self._own.name, move.moved, seconds)
+        how_long = f" in {seconds:.0f} s" if seconds >= 1 else ""
+        _LOG.info("%s: %d rows moved%s", self._own.name, move.moved, how_long)
         for one in stay:
             _LOG.warning("%s[%r] stays where it is: %s", self._own.name, *one)
         return stay

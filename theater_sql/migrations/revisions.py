@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from theater_sql.migrations.defaults import POSTGRESQL, renamed_from, server_def
 from theater_sql.migrations.operations import ACTORS, PromoteActorOp
 from theater_sql.migrations.promotion import waiting_types
 
+_LOG: Final = logging.getLogger("alembic.autogenerate.theater_sql")
 _COMMAND_ERROR: Final = "from alembic.util import CommandError"
 
 
@@ -83,10 +85,9 @@ def _propose(context: AutogenContext, up: ops.UpgradeOps, _schemas: Any) -> None
     """Propose to move the rows of types that have come to have a table."""
     actors = context.opts.get(ACTORS)
     if actors is not None and context.connection is not None:
-        up.ops += [
-            PromoteActorOp(binding.name, binding.layout.table)
-            for binding in waiting_types(context.connection, actors)
-        ]
+        for binding in waiting_types(context.connection, actors):
+            _LOG.info("Detected rows of %r in the generic table", binding.name)
+            up.ops.append(PromoteActorOp(binding.name, binding.layout.table))
 
 
 def _order_promotions(up: ops.OpContainer) -> None:
