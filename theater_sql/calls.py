@@ -76,8 +76,6 @@ class Call(Refusals):
         outcome = yield read
         if self._former:
             outcome = yield from self._send_to_former(read, outcome)
-            if outcome.answer is None and outcome.fault is None:
-                outcome = yield self._read(self.statements.read)  # renamed between the two looks
         self.raise_fault(outcome)
         return NOT_PRESENT if outcome.answer is None else self._found(outcome.answer)
 
@@ -235,10 +233,15 @@ class Call(Refusals):
         self.key, self._former = self._names[0], self._names[1:]
 
     def _send_to_former(self, operation: Operation, outcome: Outcome) -> Steps[Outcome]:
-        """Send what matched nothing to the keys of former names, until it does."""
+        """Send what matched nothing to the keys of former names, until it does.
+
+        In the end to the type's own once more: the row may be renamed between the two.
+        """
+        if not self._former:
+            return outcome
         rest = operation.row[len(self.key) :]
         doubtful = outcome.doubtful
-        for key in self._former:
+        for key in (*self._former, self._names[0]):
             if outcome.fault or outcome.answer:
                 break
             row, token = (*key, *rest), operation.token

@@ -13,9 +13,11 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from theater_sql import ABSENT, ActorMoved, ActorRegistry, Conflict, SQLStorage, homes
+from theater_sql import ABSENT, GENERIC, ActorMoved, ActorRegistry, Conflict, SQLStorage, homes
 from theater_sql.backends import engine_for
-from theater_sql.migrations.promotion import Promotion, own_connection
+from theater_sql.migrations.promotion import Promotion
+from theater_sql.migrations.renaming import Renaming
+from theater_sql.migrations.stages import own_connection
 
 ACTORS_THERE = 2000
 LIFETIME = 0.5
@@ -28,6 +30,9 @@ class Tally:
 
 OLD, NEW = ActorRegistry(), ActorRegistry()
 NEW.register("Tally", state=Tally, table="tally")
+RENAMED = ActorRegistry()
+RENAMED.register("shop.Tally", table=GENERIC, aliases=("Tally",))
+REGISTRIES = {"old": OLD, "new": NEW, "renamed": RENAMED}
 
 
 class Writer:
@@ -35,7 +40,8 @@ class Writer:
 
     def __init__(self, url: str, kind: str, seed: int) -> None:
         self._is_new = kind == "new"
-        self._storage = SQLStorage(url, NEW if self._is_new else OLD)
+        self._name = "shop.Tally" if kind == "renamed" else "Tally"
+        self._storage = SQLStorage(url, REGISTRIES[kind])
         self._random = random.Random(seed)
         self._seed = seed
         self.counts = {"acknowledged": 0, "created": 0, "conflicts": 0, "moved": 0, "missing": 0}
@@ -58,17 +64,17 @@ class Writer:
     def _write(self) -> None:
         if self._random.random() < 0.05:
             name = f"{self._seed}-{self.counts['created']}"
-            self._storage.put("Tally", name, self._state(1), expect=ABSENT)
+            self._storage.put(self._name, name, self._state(1), expect=ABSENT)
             self.counts["created"] += 1
         else:
             name = str(self._random.randrange(ACTORS_THERE))
-            found = self._storage.get("Tally", name)
+            found = self._storage.get(self._name, name)
             if not found:
                 self.counts["missing"] += 1
                 return
             state: Any = found.state
             n = state.n if self._is_new else state["n"]
-            self._storage.put("Tally", name, self._state(n + 1), expect=found.etag)
+            self._storage.put(self._name, name, self._state(n + 1), expect=found.etag)
         self.counts["acknowledged"] += 1
 
     def _state(self, n: int) -> Any:
@@ -76,11 +82,13 @@ class Writer:
 
 
 def migrate(url: str, what: str) -> None:
-    """Promote or demote, as a revision does."""
+    """Promote, demote or rename, as a revision does."""
     engine = engine_for(url)
     with own_connection(engine) as connection:
-        stay = getattr(Promotion(connection, NEW, NEW.match("Tally")), what)()
-    assert stay == []
+        if what == "rename":
+            assert Renaming(connection, RENAMED, "Tally", "shop.Tally").rename() == 0
+        else:
+            assert getattr(Promotion(connection, NEW, NEW.match("Tally")), what)() == []
 
 
 _stopped: list[int] = []

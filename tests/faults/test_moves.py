@@ -16,7 +16,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
-from tests.faults.movers import ACTORS_THERE, NEW, OLD
+from tests.faults.movers import ACTORS_THERE, NEW, OLD, RENAMED
 from tests.faults.support import Figure
 from theater_sql import SQLStorage
 from theater_sql.backends import engine_for
@@ -120,6 +120,21 @@ def test_a_move_that_is_killed_is_gone_on_with(
             migrator.wait()
         assert start("migrate", pg_url, what).wait(120) == 0
     check(pg_url, told, "own" if what == "promote" else "generic", figure)
+
+
+def test_a_type_gets_another_name_under_load(pg_url: str, figure: Figure) -> None:
+    filled(pg_url)
+    with writing(pg_url, "renamed", "renamed", "old") as told:
+        time.sleep(1)
+        assert start("migrate", pg_url, "rename").wait(120) == 0
+        time.sleep(0.5)
+    check(pg_url, told, "generic", figure)
+    assert counts(told)["moved"] > 0
+    with SQLStorage(pg_url, RENAMED) as storage:
+        assert storage.count("shop.Tally") == ACTORS_THERE + counts(told)["created"]
+        names = sa.select(NEW.generic.table.c.actor_type).distinct()
+        with sa.create_engine(pg_url, poolclass=NullPool).connect() as connection:
+            assert connection.scalars(names).all() == ["shop.Tally"]
 
 
 def test_sqlite_moves_between_two_writes(sqlite_url: str, figure: Figure) -> None:

@@ -1,21 +1,25 @@
-"""``op.promote_actor`` and ``op.demote_actor`` for revisions."""
+"""``op.promote_actor``, ``op.demote_actor`` and ``op.rename_actor_type`` for revisions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar, Final
+from typing import ClassVar, Final, TypeVar
 
 import sqlalchemy as sa
 from alembic.autogenerate import renderers
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import MigrateOperation, Operations
 from alembic.util import CommandError
+from sqlalchemy.engine import Connection
 
 from theater_sql.bindings import Binding
 from theater_sql.migrations.moves import Stay
-from theater_sql.migrations.promotion import Promotion, own_connection
+from theater_sql.migrations.promotion import Promotion
+from theater_sql.migrations.renaming import Renaming
+from theater_sql.migrations.stages import own_connection
 from theater_sql.registry import ActorRegistry
 
+T = TypeVar("T")
 ACTORS: Final = "theater_sql_actors"
 """The option of Alembic's context that holds the registry."""
 
@@ -69,6 +73,38 @@ class DemoteActorOp(_ActorOp):
 PromoteActorOp.back, DemoteActorOp.back = DemoteActorOp, PromoteActorOp
 
 
+@Operations.register_operation("rename_actor_type", "rename")
+class RenameActorTypeOp(MigrateOperation):
+    """Give an actor type another name, while its actors are live."""
+
+    def __init__(self, old: str, new: str) -> None:
+        self.old, self.new = old, new
+
+    @classmethod
+    def rename(cls, operations: Operations, old: str, new: str) -> None:
+        """Give the rows of an actor type in the generic table another name.
+
+        Code that is live by then has the old name as an alias of the new one.
+        """
+        operations.invoke(cls(old, new))
+
+    def reverse(self) -> MigrateOperation:
+        return RenameActorTypeOp(self.new, self.old)
+
+
+@Operations.implementation_for(RenameActorTypeOp)
+def _rename(operations: Operations, operation: RenameActorTypeOp) -> None:
+    def rename(connection: Connection, actors: ActorRegistry) -> None:
+        left = Renaming(connection, actors, operation.old, operation.new).rename()
+        if left:
+            raise CommandError(
+                f"{operation.old}: {left} rows stay, since {operation.new} has actors of the "
+                "same ids: delete one of each pair, then run this again"
+            )
+
+    _connected(operations, "rename_actor_type", rename)
+
+
 @Operations.implementation_for(PromoteActorOp)
 def _promote(operations: Operations, operation: PromoteActorOp) -> None:
     _carry_out(operations, operation, Promotion.promote)
@@ -94,38 +130,40 @@ def _render(context: AutogenContext, operation: _ActorOp) -> str:
 def _carry_out(
     operations: Operations, operation: _ActorOp, move: Callable[[Promotion], list[Stay]]
 ) -> list[Stay]:
+    def carry_out(connection: Connection, actors: ActorRegistry) -> list[Stay]:
+        return move(Promotion(connection, actors, _binding(actors, operation.name)))
+
+    stay = _connected(operations, operation.called, carry_out)
+    return [] if stay is None else stay
+
+
+def _connected(
+    operations: Operations, called: str, act: Callable[[Connection, ActorRegistry], T]
+) -> T | None:
+    """Act on a connection: the upgrade's, or where moves wait for others, one beside it."""
     context = operations.get_context()
     actors: ActorRegistry | None = context.opts.get(ACTORS)
-    binding = _binding(actors, operation.name)
-    assert actors is not None
+    if actors is None:
+        raise CommandError(
+            f"{called} needs the registry: let env.py call run(actors), or configure(actors=...)"
+        )
     connection = context.connection
     if connection is None:
-        _say_offline(operations, operation)
-        return []
+        note = f"-- {called}: rows move when this revision is run with a connection"
+        operations.execute(sa.text(note))
+        return None
     if connection.dialect.name == "sqlite":
-        return move(Promotion(connection, actors, binding))
+        return act(connection, actors)
     with context.autocommit_block():
         engine = connection.engine.execution_options(
             schema_translate_map=connection.get_execution_options().get("schema_translate_map")
         )
         with own_connection(engine) as own:
-            return move(Promotion(own, actors, binding))
+            return act(own, actors)
 
 
-def _binding(actors: ActorRegistry | None, name: str) -> Binding:
-    if actors is None:
-        raise CommandError(
-            "promote_actor and demote_actor need the registry: let env.py call run(actors), or "
-            "configure(actors=...)"
-        )
+def _binding(actors: ActorRegistry, name: str) -> Binding:
     binding = actors.match(name)
     if binding.in_generic is None:
         raise CommandError(f"{name}: the registry gives this type no table of its own")
     return binding
-
-
-def _say_offline(operations: Operations, operation: _ActorOp) -> None:
-    """Say what is left to do: rows can't move without a connection."""
-    operations.execute(
-        sa.text(f"-- {operation.called}: rows move when this revision is run with a connection")
-    )
