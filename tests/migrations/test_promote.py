@@ -113,11 +113,11 @@ def test_there_and_back(project: Project) -> None:
         assert rows(url) == (0, 1000)
         assert "the tables are what the actors need" in project.run("check")
         assert "nothing to do" in project.run("revision", "-m", "none")
-        with SQLStorage(url, project.actors()) as new:
+        names = project.module()
+        with SQLStorage(url, names["actors"]) as new:
             assert sums(new) == want
             assert {one: new.get("Order", one).etag for one in etags} == etags
-            order = project.module()["Order"]
-            etags["o1"] = new.put("Order", "o1", order(1), expect=etags["o1"])
+            etags["o1"] = new.put("Order", "o1", names["Order"](1), expect=etags["o1"])
             with pytest.raises(ActorMoved, match=r"Order\['o2'\]: moved; .* nothing was written"):
                 old.put("Order", "o2", {"total": 0}, expect=etags["o2"])
             with pytest.raises(ActorMoved, match="moved"):
