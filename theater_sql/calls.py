@@ -6,6 +6,7 @@ No I/O happens here: a call is a generator that yields operations and is sent th
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID, uuid4
 
@@ -217,8 +218,8 @@ class Call(Refusals):
             if outcome.answer is not None:
                 raise self.conflict(ABSENT, self._etag(outcome.answer[0]))
 
-    def _read(self, statement: Statement) -> Operation:
-        return Operation(statement, self.key, self.key, self.deadline)
+    def _read(self, kind: Statement) -> Operation:
+        return Operation(kind, self.key, self.key, self.deadline)
 
     def find(self) -> Steps[None]:
         """Turn to the row that ``get`` gives: of the type's own name, else of a former one."""
@@ -233,15 +234,12 @@ class Call(Refusals):
         self.key, self._former = self._names[0], self._names[1:]
 
     def _send_to_former(self, operation: Operation, outcome: Outcome) -> Steps[Outcome]:
-        """Send what matched nothing to the keys of former names, until it does.
-
-        In the end to the type's own once more: the row may be renamed between the two.
+        """Send what matched nothing to the keys of former names, until it does, and once more to
+        its own: the row may be renamed between the two.
         """
-        if not self._former:
-            return outcome
         rest = operation.row[len(self.key) :]
         doubtful = outcome.doubtful
-        for key in (*self._former, self._names[0]):
+        for key in (*self._former, self._names[0]) if self._former else ():
             if outcome.fault or outcome.answer:
                 break
             row, token = (*key, *rest), operation.token
@@ -291,10 +289,9 @@ class Call(Refusals):
 
     def _etag(self, value: Any) -> Etag:
         """Return a row's etag, or raise ``CorruptState``, or ``ActorMoved`` of a mere marker."""
-        try:
+        etag: Any = None
+        with suppress(Exception):
             etag = self.statements.load_etag(value)
-        except Exception:
-            etag = None
         if type(etag) is not UUID:
             raise self.corrupt(CodecError("$", "its etag is not one"))
         if is_marker(etag):

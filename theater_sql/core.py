@@ -32,7 +32,7 @@ from theater_sql.listings import Listing
 from theater_sql.options import MOST_WRITERS, check_choice, check_number, check_timeout
 from theater_sql.registry import ActorRegistry
 from theater_sql.routes import Routes
-from theater_sql.routing import Ask, Router, without_result
+from theater_sql.routing import Ask, Putting, Router, without_result
 from theater_sql.statements import Statements
 from theater_sql.statements.routes import RouteStatements
 from theater_sql.tables import Layout
@@ -154,9 +154,7 @@ class Core:
     def _put(
         self, call: Call, state: Any, expect: Any, etag: Any, overwrite_corrupt: bool
     ) -> Steps[Etag]:
-        def act(call: Call) -> Steps[Etag]:
-            return call.put(state, expect, etag, overwrite_corrupt=overwrite_corrupt)
-
+        act = Putting(state, expect, etag, overwrite_corrupt)
         return self.router.carry_out(call, act, expect)
 
     def delete(

@@ -27,11 +27,28 @@ from theater_sql.errors import (
 )
 from theater_sql.homes import Home
 from theater_sql.listings import Listing
-from theater_sql.routes import Routes
+from theater_sql.routes import Route, Routes
 from theater_sql.statements import Statements
 
 T = TypeVar("T")
 Act = Callable[[Call], Steps[T]]
+
+
+class Putting:
+    """A put that can be made again elsewhere; lighter than a function that holds as much."""
+
+    __slots__ = ("_etag", "_expect", "_overwrite_corrupt", "_state")
+
+    def __init__(self, state: Any, expect: Any, etag: Any, overwrite_corrupt: bool) -> None:
+        self._state = state
+        self._expect = expect
+        self._etag = etag
+        self._overwrite_corrupt = overwrite_corrupt
+
+    def __call__(self, call: Call) -> Steps[Etag]:
+        return call.put(
+            self._state, self._expect, self._etag, overwrite_corrupt=self._overwrite_corrupt
+        )
 
 
 class Ask(NamedTuple):
@@ -64,33 +81,53 @@ class Router:
     def _carry_out(
         self, call: Call, act: Act[T], steps: Steps[T], expect: Etag | Expect | None
     ) -> Steps[T]:
-        claims = expect is not None
+        # A call that waits holds this frame: what it seldom needs is in another one.
         route = self.routes.known(call.binding)
-        if route is None:
-            route = yield from self.routes.read(call, claims=claims)
-        while True:
-            result: Any = None
-            moved: Exception | None = None
+        result: Any = None
+        missed: StorageError | None = None
+        if route is not None:
             try:
-                if route.home is call.binding.home:
-                    result = yield from steps
-                else:
-                    result = yield from self._elsewhere(call, route.home, act, expect)
+                if route.home is not call.binding.home:
+                    steps = self._elsewhere(call, route.home, act, expect)
+                result = yield from steps
                 if result or self.routes.are_fresh():
                     return result  # type: ignore[no-any-return]
             except Conflict as error:
                 if self.routes.are_fresh():
                     raise
-                moved = error
+                missed = error
             except SchemaMismatch as error:  # ActorMoved, or a table that is gone by now
-                moved = error
-            # Nothing was found where the row was looked for; it may live elsewhere by now.
-            before, route = route, (yield from self.routes.read(call, claims=claims))
-            if route == before and moved is None:
+                missed = error
+        return (yield from self._look_again(call, act, expect, route, result, missed))
+
+    def _look_again(
+        self,
+        call: Call,
+        act: Act[T],
+        expect: Etag | Expect | None,
+        tried: Route | None,
+        result: Any,
+        missed: StorageError | None,
+    ) -> Steps[T]:
+        """Act where the routes say by now; what was missed is true if they have not changed."""
+        while True:
+            route = yield from self.routes.read(call, claims=expect is not None)
+            if route == tried and missed is not None:
+                raise missed
+            if route == tried:
                 return result  # type: ignore[no-any-return]
-            if route == before and moved is not None:
-                raise moved
-            steps = act(call)
+            tried, missed = route, None
+            try:
+                if route.home is call.binding.home:
+                    result = yield from act(call)
+                else:
+                    result = yield from self._elsewhere(call, route.home, act, expect)
+                if result or self.routes.are_fresh():
+                    return result  # type: ignore[no-any-return]
+            except (Conflict, SchemaMismatch) as error:
+                if self.routes.are_fresh() and isinstance(error, Conflict):
+                    raise
+                missed = error
 
     def _elsewhere(
         self, call: Call, home: Home, act: Act[T], expect: Etag | Expect | None
