@@ -17,11 +17,13 @@ from theater_sql.listings import Listing
 from theater_sql.refusals import Refusals
 from theater_sql.statements.routes import RouteStatements
 
+_READ_CLAIMS_IN: Final = 0.2
+"""Seconds."""
 _numbers: Final = itertools.count()
 
 
 class Route(NamedTuple):
-    """Where a type's rows live; the epoch grows with each change."""
+    """Where a type's rows live; the epoch grows with each change, and is 0 before a claim."""
 
     home: Home
     epoch: int
@@ -38,18 +40,20 @@ class Routes:
     def __init__(self, statements: RouteStatements, *, is_told: bool) -> None:
         self._statements = statements
         self._is_told = is_told
+        self._reads_claim = True
         self._routes: Mapping[str, Route] = {}
         self._soon = self._until = 0.0
 
-    def known(self, binding: Binding) -> Route | None:
-        """Return the route of a type; ``None`` if it has to be read."""
+    def known(self, binding: Binding, *, claims: bool) -> Route | None:
+        """Return the route of a type; ``None`` if it has to be read, or to be claimed."""
         now = time.monotonic()
         if now >= self._soon:
             if now >= self._until:
                 return None
             self._soon = self._until  # this call reads them, the others go on
             return None
-        return self._routes.get(binding.name)
+        route = self._routes.get(binding.name)
+        return None if claims and route is not None and not route.epoch else route
 
     def are_fresh(self) -> bool:
         """Tell whether what is known surely holds."""
@@ -62,24 +66,38 @@ class Routes:
     def copy(self) -> Routes:
         """Return routes of their own for a transaction, whose claims may be rolled back."""
         routes = Routes(self._statements, is_told=self._is_told)
+        routes._reads_claim = False
         routes._routes, routes._soon, routes._until = self._routes, self._soon, self._until
         return routes
 
     def read(self, call: Call | Listing, *, claims: bool) -> Steps[Route]:
         """Read all routes and return that of a type, claiming one for a type without.
 
-        Without a claim nothing keeps the next process from another home, so it is not kept.
+        A write has to claim. A read of a type that has a table tries to, so that the next one
+        is one statement; where it may not, it looks into both tables from then on. A read of
+        any other name claims nothing, and what it finds out is not kept.
         """
         binding = call.binding
         yield from self.refresh(call, call.deadline)
-        if binding.name not in self._routes and claims:
-            row = (binding.name, binding.home.value)
-            # Claims of many calls at once need not wait for each other.
-            key = (binding.name, next(_numbers))
-            outcome = yield Operation(self._statements.claim, key, row, call.deadline)
-            call.raise_fault(outcome)
-            yield from self.refresh(call, call.deadline)
-        return self._routes.get(binding.name) or _unclaimed(binding)
+        route = self._routes.get(binding.name)
+        if route is None and (claims or (self._reads_claim and binding.in_generic is not None)):
+            outcome = yield self._claim(call, claims=claims)
+            if outcome.fault is None or claims:
+                call.raise_fault(outcome)
+                yield from self.refresh(call, call.deadline)
+            else:
+                self._routes = {**self._routes, binding.name: _unclaimed(binding)}
+            route = self._routes.get(binding.name)
+        return route or _unclaimed(binding)
+
+    def _claim(self, call: Call | Listing, *, claims: bool) -> Operation:
+        row = (call.binding.name, call.binding.home.value)
+        # Claims of many calls at once need not wait for each other, nor a read for writers.
+        key = (call.binding.name, next(_numbers))
+        deadline = call.deadline
+        if not claims:
+            deadline = min(deadline, time.monotonic() + _READ_CLAIMS_IN)
+        return Operation(self._statements.claim, key, row, deadline)
 
     def refresh(self, call: Refusals, deadline: float) -> Steps[None]:
         """Read all routes."""

@@ -82,7 +82,7 @@ class Router:
         self, call: Call, act: Act[T], steps: Steps[T], expect: Etag | Expect | None
     ) -> Steps[T]:
         # A call that waits holds this frame: what it seldom needs is in another one.
-        route = self.routes.known(call.binding)
+        route = self.routes.known(call.binding, claims=expect is not None)
         result: Any = None
         missed: StorageError | None = None
         if route is not None:
@@ -172,7 +172,7 @@ class Router:
         self, listing: Listing, act: Callable[[Sequence[Binding]], Steps[T]]
     ) -> Steps[T]:
         """Act on all tables that hold rows of a type; in the first of two they were left."""
-        route = self.routes.known(listing.binding)
+        route = self.routes.known(listing.binding, claims=False)
         if route is None:
             route = yield from self.routes.read(listing, claims=False)
         while True:
@@ -192,7 +192,7 @@ class Router:
 
     def place(self, call: Call) -> Steps[Call]:
         """Return a call on the actor where it lives now."""
-        route = self.routes.known(call.binding)
+        route = self.routes.known(call.binding, claims=True)
         if route is None:
             route = yield from self.routes.read(call, claims=True)
         if route.home is call.binding.home:
@@ -208,7 +208,7 @@ class Router:
         """Read the routes once for many calls; what goes wrong then, each call will find."""
         first = {call.binding.name: call for call in calls}
         for call in first.values():
-            if self.routes.known(call.binding) is None:
+            if self.routes.known(call.binding, claims=claims) is None:
                 with suppress(StorageError):
                     yield from side_by_side([self.routes.read(call, claims=claims)])
 
