@@ -40,7 +40,7 @@ async def _queued(arena: Arena, puts: int) -> Memory:
     without = await _bytes_each(bare, puts)
     url = arena.urls["postgresql"]
     async with AsyncSQLStorage(url, ACTORS, timeout=600) as storage:
-        await storage.get(_KIND.actor_type, "actor-1")  # what is made once is no put's
+        await storage.put(_KIND.actor_type, "actor-1", _state(1))  # what is made once is no put's
         with arena.engines["postgresql"].begin() as connection:
             connection.exec_driver_sql(f"LOCK TABLE {_KIND.table.name}")
             return Memory(await _bytes_each(put, puts), without)

@@ -16,8 +16,8 @@ from theater_sql.contract import (
     Results,
     Storage,
 )
-from theater_sql.core import Options
 from theater_sql.errors import (
+    ActorMoved,
     BatchConflict,
     ConfigurationError,
     Conflict,
@@ -39,6 +39,7 @@ from theater_sql.errors import (
     TransactionAborted,
     Unavailable,
 )
+from theater_sql.options import Options
 from theater_sql.registry import GENERIC, ActorRegistry
 from theater_sql.storage import Handle, SQLStorage
 from theater_sql.tables import ActorRow
@@ -50,6 +51,7 @@ __all__ = [
     "NOT_PRESENT",
     "OVERWRITE",
     "ActorId",
+    "ActorMoved",
     "ActorRegistry",
     "ActorRow",
     "ActorType",

@@ -26,11 +26,11 @@ from theater_sql.contract import (
     TypedActor,
     UntypedActor,
 )
-from theater_sql.core import Core, Options
+from theater_sql.core import Core
 from theater_sql.errors import ConfigurationError
 from theater_sql.handles import HandleSteps
 from theater_sql.lanes import Lanes
-from theater_sql.options import check_names
+from theater_sql.options import Options, check_names
 from theater_sql.registry import ActorRegistry
 from theater_sql.transactions import Transaction
 from theater_sql.waiting import adrive, adrive_many

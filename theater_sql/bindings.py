@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
-from msgspec import inspect
 from sqlalchemy.orm import Mapper
-from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.types import TypeDecorator
 
 from theater_sql.checks import check_for, is_aware, without_domain
 from theater_sql.codec import (
+    BridgeCodec,
     CodecError,
     ColumnCodec,
     DocumentCodec,
@@ -25,14 +24,15 @@ from theater_sql.codec import (
     same,
     shape_of,
 )
-from theater_sql.columns import attach_utc, column_codec
+from theater_sql.columns import attach_utc, column_codec, note_default, note_renamed
 from theater_sql.contract import ActorId, IdPart
 from theater_sql.errors import InvalidId, RegistrationError
+from theater_sql.homes import Home
 from theater_sql.identity import canonical, check_id, parse_canonical
+from theater_sql.models import ModelShape
 from theater_sql.tables import (
     BOOKKEEPING,
     Layout,
-    default_source,
     derived_layout,
     model_layout,
     state_columns,
@@ -51,6 +51,7 @@ class Binding(NamedTuple):
     ``key`` turns an actor id into the values of the key columns, or raises ``InvalidId``;
     ``actor_id`` turns the values of those that hold the id back, or raises ``CodecError``.
     ``identify`` writes them into a state that has attributes for them: a mapped instance.
+    ``in_generic`` is how a type that has a table is stored before its rows have moved there.
     """
 
     name: str
@@ -63,6 +64,44 @@ class Binding(NamedTuple):
     aliases: tuple[str, ...] = ()
     schema_version: int = 1
     is_generic: bool = False
+    in_generic: Binding | None = None
+
+    @property
+    def home(self) -> Home:
+        """Where its rows live, unless they have not moved there yet."""
+        return Home.GENERIC if self.is_generic else Home.TABLE
+
+    def scopes(self) -> Iterator[tuple[str, ...]]:
+        """Yield what tells the type's rows in its table: its name, and those it had before."""
+        if not self.is_generic:
+            yield ()
+            return
+        for name in (self.name, *self.aliases):
+            yield (name,)
+
+    def known_as(self, aliases: tuple[str, ...], schema_version: int) -> Binding:
+        """Return the binding of a type that has other names as well."""
+        named = self._replace(aliases=aliases, schema_version=schema_version)
+        if self.in_generic is None:
+            return named
+        return named._replace(in_generic=self.in_generic.known_as(aliases, schema_version))
+
+
+def with_bridge(binding: Binding, layout: Layout) -> Binding:
+    """Add how the type's rows are read and written as long as they are in the generic table."""
+    assert isinstance(binding.codec, RowCodec)
+    generic = generic_binding(binding.name, layout, BridgeCodec(binding.codec))
+
+    def key(actor_id: ActorId) -> Key:
+        binding.key(actor_id)  # the type's own check of its ids
+        return generic.key(actor_id)
+
+    def identify(state: Any, key: Key) -> None:
+        assert binding.identify is not None
+        binding.identify(state, binding.key(generic.actor_id(key[1:])))
+
+    bridge = generic._replace(key=key, identify=identify if binding.identify else None)
+    return binding._replace(in_generic=bridge)
 
 
 def generic_binding(name: str, layout: Layout, codec: StateCodec) -> Binding:
@@ -97,10 +136,11 @@ def derived_binding(
     shape: Shape,
     id_type: type[Any] | tuple[type[Any], ...],
     columns: Mapping[str, str],
+    renamed: Mapping[str, str],
 ) -> Binding:
     """Bind a type to a table that is derived from its state and added to ``metadata``."""
     state = state_columns(shape.fields, columns, name)
-    codecs = [column_codec(f, c, name) for f, c in zip(shape.fields, state, strict=True)]
+    codecs = _codecs(name, shape, dict(zip(_names(shape), state, strict=True)), renamed)
     id_types = id_type if isinstance(id_type, tuple) else (id_type,)
     layout = derived_layout(table, metadata, id_types, state)
     is_tuple = isinstance(id_type, tuple)
@@ -108,7 +148,26 @@ def derived_binding(
     return Binding(name, layout, key, _typed_id(is_tuple), RowCodec(shape, codecs))
 
 
-def model_binding(name: str, model: Any, state: Any, columns: Mapping[str, str]) -> Binding:
+def _names(shape: Shape) -> list[str]:
+    return [field.name for field in shape.fields]
+
+
+def _codecs(
+    name: str, shape: Shape, columns: Mapping[str, sa.Column[Any]], renamed: Mapping[str, str]
+) -> list[ColumnCodec]:
+    """Return the codec of each field, after the migrations' hints were noted in its column."""
+    note_renamed(columns, renamed, name)
+    codecs = []
+    for field in shape.fields:
+        codec = column_codec(field, columns[field.name], name)
+        note_default(field, columns[field.name], codec)
+        codecs.append(codec)
+    return codecs
+
+
+def model_binding(
+    name: str, model: Any, state: Any, columns: Mapping[str, str], renamed: Mapping[str, str]
+) -> Binding:
     """Bind a type to a mapped class: its fields are columns, or its instances are the states."""
     try:
         mapper: Mapper[Any] = sa.inspect(model)
@@ -125,7 +184,7 @@ def model_binding(name: str, model: Any, state: Any, columns: Mapping[str, str])
         shape = shape_of(state, name)
         chosen = {f.name: _column(mapper, f, columns, name) for f in shape.fields}
     layout = model_layout(table, list(chosen.values()), name)
-    codecs = [column_codec(field, chosen[field.name], name) for field in shape.fields]
+    codecs = _codecs(name, shape, chosen, renamed)
     if isinstance(shape, ModelShape):
         codecs = [_as_loaded(codec, chosen[codec.key]) for codec in codecs]
     id_types = [_id_type(column, name) for column in layout.keys]
@@ -191,54 +250,3 @@ def _typed_key(
         return parts
 
     return key
-
-
-class ModelShape:
-    """A mapped class whose transient instances are the states."""
-
-    is_plain = False
-
-    def __init__(self, mapper: Mapper[Any]) -> None:
-        self._model = mapper.class_
-        self._manager = mapper.class_manager
-        self._keys = [mapper.get_property_by_column(c).key for c in mapper.primary_key]
-        attributes = {
-            attribute.key: attribute.columns[0]
-            for attribute in mapper.column_attrs
-            if isinstance(attribute.columns[0], sa.Column)
-        }
-        chosen = {
-            key: column
-            for key, column in attributes.items()
-            if not column.primary_key and column.name not in BOOKKEEPING and column.computed is None
-        }
-        self.fields = tuple(Field(key, key, Any, inspect.AnyType()) for key in chosen)
-        self._defaults = {
-            key: default_source(column.default)
-            for key, column in chosen.items()
-            if column.default is not None and not column.default.is_clause_element
-        }
-
-    def read(self, state: Any) -> tuple[Any, ...]:
-        if type(state) is not self._model:
-            raise CodecError("$", f"expected {self._model.__name__}, got {type(state).__name__}")
-        return tuple([self._value(state, field.key) for field in self.fields])
-
-    def _value(self, state: Any, key: str) -> Any:
-        if key in self._defaults and key not in sa.inspect(state).dict:
-            return self._defaults[key]()
-        return getattr(state, key)
-
-    def identify(self, state: Any, key: Key) -> None:
-        """Write the actor's id into a state."""
-        for attribute, value in zip(self._keys, key, strict=True):
-            set_committed_value(state, attribute, value)
-
-    def check_back(self, state: Any, back: Any) -> None:
-        """What a mapped class does to its attributes is its own business."""
-
-    def build(self, raw: Mapping[str, Any]) -> Any:
-        state = self._manager.new_instance()
-        for key, value in raw.items():
-            set_committed_value(state, key, value)
-        return state

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from theater_sql.calls import Steps
+from theater_sql.calls import Call, Steps
 from theater_sql.contract import ActorId, Results
 from theater_sql.errors import ConfigurationError, StorageError
 from theater_sql.lanes import Operation, Outcome
@@ -36,9 +36,9 @@ def side_by_side(steps: Sequence[Steps[T]]) -> Rounds[list[T]]:
 
 
 class Item(NamedTuple):
-    """One call among many: its steps, and the actor that it is on."""
+    """One call among many, and its steps."""
 
-    actor: tuple[Any, ...]
+    call: Call
     steps: Steps[Any]
 
 
@@ -50,7 +50,7 @@ def each(items: Sequence[Item | StorageError]) -> Rounds[Results[Any]]:
         if isinstance(item, StorageError):
             results[position] = item
         else:
-            lines.setdefault(item.actor, []).append(position)
+            lines.setdefault(item.call.actor, []).append(position)
 
     def line(positions: list[int]) -> Steps[None]:
         for position in positions:

@@ -5,7 +5,6 @@ No I/O happens here: a call is a generator that yields operations and is sent th
 
 from __future__ import annotations
 
-import time
 from collections.abc import Generator, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
@@ -31,8 +30,8 @@ from theater_sql.errors import (
     InvalidState,
     StateTooNew,
     StorageError,
-    Unavailable,
 )
+from theater_sql.homes import is_marker
 from theater_sql.lanes import Operation, Outcome
 from theater_sql.refusals import Refusals
 from theater_sql.statements import Statements
@@ -52,7 +51,7 @@ class Write(NamedTuple):
 class Call(Refusals):
     """One call on one actor; ``deadline`` is on the monotonic clock."""
 
-    __slots__ = ("_deadline", "_former", "_names", "key", "statements")
+    __slots__ = ("_former", "_names", "key", "statements")
 
     def __init__(
         self, binding: Binding, statements: Statements, actor_id: ActorId, deadline: float
@@ -60,7 +59,7 @@ class Call(Refusals):
         self.binding = binding
         self.actor_id = actor_id
         self.statements = statements
-        self._deadline = deadline
+        self.deadline = deadline
         self.key = key = statements.key(binding.key(actor_id))
         self._names: Sequence[tuple[Any, ...]] = ()
         if binding.aliases and binding.is_generic:  # rows stay under the old names of their type
@@ -109,14 +108,14 @@ class Call(Refusals):
             except Conflict as conflict:
                 self.check_time(conflict)
 
-    def delete(self, expect: Etag | Expect) -> Steps[None]:
-        """Remove the row where ``expect`` holds."""
+    def delete(self, expect: Etag | Expect) -> Steps[bool]:
+        """Remove the row where ``expect`` holds, and tell whether this call surely did."""
         if expect is not OVERWRITE:
             return (yield from self._remove(expect))
         while True:
             present = yield from self.look()
             if present is None:
-                return None
+                return False
             try:
                 return (yield from self._remove(present))
             except Conflict as conflict:
@@ -129,11 +128,11 @@ class Call(Refusals):
         if expect is ABSENT:
             fills = statements.fills(layout.on_create) if layout.on_create else ()
             row = (*self.key, *write.values, *fills, *book)
-            return Operation(statements.create, self.key, row, self._deadline, write.token, ABSENT)
+            return Operation(statements.create, self.key, row, self.deadline, write.token, ABSENT)
         fills = statements.fills(layout.on_update) if layout.on_update else ()
         expected = statements.etag(expect)
         row = (*self.key, expected, *write.values, *fills, *book)
-        return Operation(statements.swap, self.key, row, self._deadline, write.token, expected)
+        return Operation(statements.swap, self.key, row, self.deadline, write.token, expected)
 
     def _carry_out(self, operation: Operation, expect: Any, etag: Etag) -> Steps[Etag]:
         """Send a write; a row that carries its ``etag`` already is a success."""
@@ -156,30 +155,30 @@ class Call(Refusals):
         raise self.conflict(expect, actual)
 
     def _may_exist(self, outcome: Outcome, expect: Any) -> bool:
-        """Whether a create may have failed for the actor itself being there.
+        """Whether a create may have failed for the actor being there.
 
         PostgreSQL may find another unique column's value taken before it looks at the key.
         """
         fault = outcome.fault
         return expect is ABSENT and fault is not None and fault.error is ConstraintViolation
 
-    def _remove(self, expect: Any) -> Steps[None]:
+    def _remove(self, expect: Any) -> Steps[bool]:
         """Delete the row with this etag; after a lost acknowledgement, none is a success."""
         if expect is ABSENT:
             actual = yield from self.look()
             if actual is not None:
                 raise self.conflict(expect, actual)
-            return
+            return False
         etag = self.statements.etag(expect)
         row = (*self.key, etag)
-        delete = Operation(self.statements.delete, self.key, row, self._deadline, etag, etag)
+        delete = Operation(self.statements.delete, self.key, row, self.deadline, etag, etag)
         outcome = yield from self._send_to_former(delete, (yield delete))
         self.raise_fault(outcome)
         if outcome.answer:
-            return
+            return True
         actual = yield from self.look_after(outcome, None)
         if outcome.doubtful and actual is None:
-            return
+            return False
         if outcome.doubtful:
             raise self.unknown("the connection broke, and another write followed", None)
         raise self.conflict(expect, actual)
@@ -214,20 +213,20 @@ class Call(Refusals):
     def _check_former_names(self) -> Steps[None]:
         """Refuse to create an actor whose row stands under a former name of its type."""
         for key in self._former:
-            outcome = yield Operation(self.statements.look, key, key, self._deadline)
+            outcome = yield Operation(self.statements.look, key, key, self.deadline)
             self.raise_fault(outcome)
             if outcome.answer is not None:
                 raise self.conflict(ABSENT, self._etag(outcome.answer[0]))
 
-    def _read(self, statement: Statement) -> Operation:
-        return Operation(statement, self.key, self.key, self._deadline)
+    def _read(self, kind: Statement) -> Operation:
+        return Operation(kind, self.key, self.key, self.deadline)
 
     def find(self) -> Steps[None]:
         """Turn to the row that ``get`` gives: of the type's own name, else of a former one."""
         if not self._names:
             return
         for position, key in enumerate(self._names):
-            outcome = yield Operation(self.statements.look, key, key, self._deadline)
+            outcome = yield Operation(self.statements.look, key, key, self.deadline)
             self.raise_fault(outcome)
             if outcome.answer is not None:
                 self.key, self._former = key, self._names[position + 1 :]
@@ -235,14 +234,16 @@ class Call(Refusals):
         self.key, self._former = self._names[0], self._names[1:]
 
     def _send_to_former(self, operation: Operation, outcome: Outcome) -> Steps[Outcome]:
-        """Send what matched nothing to the keys of former names, until it does."""
+        """Send what matched nothing to the keys of former names, until it does, and once more to
+        its own: the row may be renamed between the two.
+        """
         rest = operation.row[len(self.key) :]
         doubtful = outcome.doubtful
-        for key in self._former:
+        for key in (*self._former, self._names[0]) if self._former else ():
             if outcome.fault or outcome.answer:
                 break
             row, token = (*key, *rest), operation.token
-            outcome = yield Operation(operation.statement, key, row, self._deadline, token)
+            outcome = yield Operation(operation.statement, key, row, self.deadline, token)
             doubtful = doubtful or outcome.doubtful
         return outcome._replace(doubtful=doubtful)
 
@@ -287,14 +288,12 @@ class Call(Refusals):
         raise self.corrupt(failure)
 
     def _etag(self, value: Any) -> Etag:
-        """Return a row's etag, or raise ``CorruptState``."""
+        """Return a row's etag, or raise ``CorruptState``, or ``ActorMoved`` of a mere marker."""
+        etag: Any = None
         with suppress(Exception):
-            if type(etag := self.statements.load_etag(value)) is UUID:
-                return Etag(etag)
-        raise self.corrupt(CodecError("$", "its etag is not one"))
-
-    def check_time(self, conflict: Conflict | None) -> None:
-        """Give up trying again at the deadline."""
-        if time.monotonic() >= self._deadline:
-            reason = "others kept writing to the actor until the deadline; nothing was written"
-            raise self.error(Unavailable, reason) from conflict
+            etag = self.statements.load_etag(value)
+        if type(etag) is not UUID:
+            raise self.corrupt(CodecError("$", "its etag is not one"))
+        if is_marker(etag):
+            raise self.moved()
+        return Etag(etag)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -31,6 +31,11 @@ from theater_sql.types import (
     ExactDecimal,
     UTCDateTime,
 )
+
+DEFAULT: Final = "theater_sql.default"
+"""In a column's ``info``: a function that gives the default of its field, encoded."""
+RENAMED: Final = "theater_sql.renamed"
+"""In a column's ``info``: the name that it had before."""
 
 _PLAIN: Final = (bytes, datetime, date, time, timedelta, Decimal, UUID)
 
@@ -96,6 +101,33 @@ def column_codec(field: Field, column: sa.Column[Any], name: str) -> ColumnCodec
         and not depends_on_dialect(column.type)
     )
     return ColumnCodec(column.name, field.key, nullable, field.optional, encode, decode, certain)
+
+
+def note_default(field: Field, column: sa.Column[Any], codec: ColumnCodec) -> None:
+    """Note in a column what a row without the field holds, for the migrations to ask for."""
+    if field.factory is not msgspec.NODEFAULT:
+        column.info[DEFAULT] = lambda: codec.encode(unchanging(field.factory))
+    elif field.default is not msgspec.NODEFAULT and field.default is not None:
+        column.info[DEFAULT] = lambda: codec.encode(field.default)
+
+
+def note_renamed(
+    columns: Mapping[str, sa.Column[Any]], renamed: Mapping[str, str], name: str
+) -> None:
+    """Note in the columns of fields what they were called before."""
+    unknown = renamed.keys() - columns.keys()
+    if unknown:
+        raise RegistrationError(f"{name}: renamed= names {sorted(unknown)}, which are no fields")
+    for field, before in renamed.items():
+        columns[field].info[RENAMED] = before
+
+
+def unchanging(make: Callable[[], Any]) -> Any:
+    """Return what a factory makes, or raise ``LookupError`` if it would be another each time."""
+    first, second = make(), make()
+    if first != second or isinstance(first, (date, time, UUID)):
+        raise LookupError("the default differs from row to row")
+    return first
 
 
 def _functions(field: Field, scalar: Any, type_: Any, name: str) -> tuple[Check, Check]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, Literal, TypedDict, TypeVar
+from copy import copy
+from typing import Any, Literal, Self, TypeVar
 from uuid import UUID
 
 from sqlalchemy.engine import URL, Engine
 
-from theater_sql.atomic import Entry, put_all
 from theater_sql.backends import backend_for, engine_for
 from theater_sql.backends.base import Phase
 from theater_sql.bindings import Binding
@@ -31,30 +31,13 @@ from theater_sql.lanes import Bounds, Lanes
 from theater_sql.listings import Listing
 from theater_sql.options import MOST_WRITERS, check_choice, check_number, check_timeout
 from theater_sql.registry import ActorRegistry
+from theater_sql.routes import Routes
+from theater_sql.routing import Ask, Putting, Router, without_result
 from theater_sql.statements import Statements
+from theater_sql.statements.routes import RouteStatements
 from theater_sql.tables import Layout
 
 T = TypeVar("T")
-
-
-class Options(TypedDict, total=False):
-    """The settings of a storage, all optional.
-
-    ``timeout`` is the deadline of a call in seconds (10). ``durability`` is ``"full"``: what
-    is acknowledged survives a crash of the server and its machine; or ``"relaxed"``: the last
-    moments before such a crash may be lost, though nothing older and never in part. Settings
-    of the lanes: ``writers``, the number of write connections (1; two to four across a
-    network; at most 64); ``max_batch_rows`` (256) and ``max_batch_bytes`` (1 MiB), what one
-    flush takes; ``max_queue`` (100,000), beyond which calls wait outside and end as
-    ``Unavailable``, if they are not let in before their deadline.
-    """
-
-    timeout: float
-    durability: Literal["full", "relaxed"]
-    writers: int
-    max_batch_rows: int
-    max_batch_bytes: int
-    max_queue: int
 
 
 class Core:
@@ -89,12 +72,20 @@ class Core:
         self._actors = actors
         self._timeout = timeout
         self._statements: dict[Layout, Statements] = {}
+        routes = RouteStatements(actors.routes, actors.generic, self.backend)
+        self.router = Router(Routes(routes, is_told=self.backend.file is None), self.statements)
         self.lanes = Lanes(
             self.backend,
             writers=writers,
             bounds=Bounds(max_batch_rows, max_batch_bytes, max_queue, self.backend.batches),
             timeout=timeout,
         )
+
+    def inside(self) -> Self:
+        """Return the same for a transaction, which may roll back what it does to the routes."""
+        core = copy(self)
+        core.router = Router(self.router.routes.copy(), self.statements)
+        return core
 
     def _deadline(self, timeout: float | None) -> float:
         if timeout is None:
@@ -113,15 +104,20 @@ class Core:
     ) -> Steps[list[ActorId]]:
         """Return the steps of ``SQLStorage.list_ids``."""
         check_number("limit", limit)
-        return self._listing(actor_type, timeout).ids(after, limit)
+        listing = self._listing(actor_type, timeout)
+        if after is not None:
+            listing.binding.key(after)
+        return self.router.carry_out_for_all(
+            listing, lambda homes: listing.ids(homes, after, limit)
+        )
 
     def count(self, actor_type: Any, timeout: float | None) -> Steps[int]:
         """Return the steps of ``SQLStorage.count``."""
-        return self._listing(actor_type, timeout).count()
+        listing = self._listing(actor_type, timeout)
+        return self.router.carry_out_for_all(listing, listing.count)
 
     def _listing(self, actor_type: Any, timeout: float | None) -> Listing:
-        binding = self._actors.match(actor_type)
-        return Listing(binding, self.statements(binding), self._deadline(timeout))
+        return Listing(self._actors.match(actor_type), self.statements, self._deadline(timeout))
 
     def statements(self, binding: Binding) -> Statements:
         """Return the statements of a binding."""
@@ -136,7 +132,8 @@ class Core:
         self, actor_type: Any, actor_id: ActorId, timeout: float | None
     ) -> Steps[Found[Any] | NotPresent]:
         """Return the steps of ``SQLStorage.get``."""
-        return self.call(actor_type, actor_id, self._deadline(timeout)).get()
+        call = self.call(actor_type, actor_id, self._deadline(timeout))
+        return self.router.carry_out(call, Call.get, None)
 
     def put(
         self,
@@ -152,19 +149,35 @@ class Core:
         call = self.call(actor_type, actor_id, self._deadline(timeout))
         if type(expect) is not UUID or etag is not None:
             expect, etag = _checked_etags(call, expect, etag)
-        return call.put(state, expect, etag, overwrite_corrupt=overwrite_corrupt)
+        return self._put(call, state, expect, etag, overwrite_corrupt)
+
+    def _put(
+        self, call: Call, state: Any, expect: Any, etag: Any, overwrite_corrupt: bool
+    ) -> Steps[Etag]:
+        act = Putting(state, expect, etag, overwrite_corrupt)
+        return self.router.carry_out(call, act, expect)
 
     def delete(
         self, actor_type: Any, actor_id: ActorId, expect: Etag | Expect, timeout: float | None
     ) -> Steps[None]:
         """Return the steps of ``SQLStorage.delete``."""
         call = self.call(actor_type, actor_id, self._deadline(timeout))
-        return call.delete(_checked_etags(call, expect, None)[0])
+        return self._delete(call, expect)
+
+    def _delete(self, call: Call, expect: Etag | Expect) -> Steps[None]:
+        expect = _checked_etags(call, expect, None)[0]
+        steps = self.router.carry_out(call, lambda call: call.delete(expect), expect)
+        return without_result(steps)
 
     def get_many(self, actors: Iterable[Any], timeout: float | None) -> Rounds[Results[Any]]:
         """Return the steps of ``SQLStorage.get_many``."""
         deadline = self._deadline(timeout)
-        return each([self._item(deadline, *pair, Call.get) for pair in items_of(Actor, actors)])
+
+        def start(call: Call) -> Steps[Any]:
+            return self.router.carry_out(call, Call.get, None)
+
+        items = [self._item(deadline, *pair, start) for pair in items_of(Actor, actors)]
+        return self._each(items, claims=False)
 
     def put_many(
         self, puts: Iterable[Any], overwrite_corrupt: bool, timeout: float | None
@@ -174,12 +187,12 @@ class Core:
 
         def item(put: Put) -> Item | StorageError:
             def start(call: Call) -> Steps[Etag]:
-                expect, etag = _checked_etags(call, put.expect, put.etag)
-                return call.put(put.state, expect, etag, overwrite_corrupt=overwrite_corrupt)
+                etags = _checked_etags(call, put.expect, put.etag)
+                return self._put(call, put.state, *etags, overwrite_corrupt)
 
             return self._item(deadline, put.actor_type, put.actor_id, start)
 
-        return each([item(put) for put in items_of(Put, puts)])
+        return self._each([item(put) for put in items_of(Put, puts)], claims=True)
 
     def puts(
         self, puts: Iterable[Any], atomic: bool, overwrite_corrupt: bool, timeout: float | None
@@ -195,12 +208,11 @@ class Core:
     ) -> Rounds[Results[Etag]]:
         """Return the steps of ``SQLStorage.put_many`` where it is all or nothing."""
         deadline = self._deadline(timeout)
-        entries = []
+        asks = []
         for put in items_of(Put, puts):
             call = self.call(put.actor_type, put.actor_id, deadline)
-            expect, etag = _checked_etags(call, put.expect, put.etag)
-            entries.append(Entry(call, call.prepare(put.state, etag), expect))
-        return put_all(entries, overwrite_corrupt, deadline)
+            asks.append(Ask(call, put.state, *_checked_etags(call, put.expect, put.etag)))
+        return self.router.put_all(asks, overwrite_corrupt, deadline)
 
     def delete_many(self, deletes: Iterable[Any], timeout: float | None) -> Rounds[Results[None]]:
         """Return the steps of ``SQLStorage.delete_many``."""
@@ -208,11 +220,11 @@ class Core:
 
         def item(delete: Delete) -> Item | StorageError:
             def start(call: Call) -> Steps[None]:
-                return call.delete(_checked_etags(call, delete.expect, None)[0])
+                return self._delete(call, delete.expect)
 
             return self._item(deadline, delete.actor_type, delete.actor_id, start)
 
-        return each([item(delete) for delete in items_of(Delete, deletes)])
+        return self._each([item(delete) for delete in items_of(Delete, deletes)], claims=True)
 
     def calls(self, actors: Iterable[Any]) -> list[Call]:
         """Return a call on each actor."""
@@ -229,9 +241,14 @@ class Core:
         """Return one call among many, or what is wrong with it."""
         try:
             call = self.call(actor_type, actor_id, deadline)
-            return Item(call.actor, start(call))
+            return Item(call, start(call))
         except StorageError as error:
             return error
+
+    def _each(self, items: list[Item | StorageError], *, claims: bool) -> Rounds[Results[Any]]:
+        calls = [item.call for item in items if isinstance(item, Item)]
+        yield from self.router.prepare(calls, claims=claims)
+        return (yield from each(items))
 
     def close(self) -> None:
         """Finish what is queued and close the connections; an engine that was given stays."""

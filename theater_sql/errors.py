@@ -167,6 +167,10 @@ class SchemaMismatch(StorageError):
     """A table or column is missing or different, or the type has moved; nothing was written."""
 
 
+class ActorMoved(SchemaMismatch):
+    """The type's rows moved to a table that this process does not know; nothing was written."""
+
+
 class TransactionAborted(StorageError):
     """The caller's transaction was lost, and is rolled back: run its block again."""
 

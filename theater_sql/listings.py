@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from itertools import groupby, islice
-from typing import Any
+from typing import Any, Final
 
 from theater_sql.backends.base import Statement
 from theater_sql.bindings import Binding
@@ -16,61 +16,82 @@ from theater_sql.lanes import Operation
 from theater_sql.refusals import Refusals
 from theater_sql.statements import Statements
 
+MOST: Final = 2**31
+"""As many as there may be."""
+
 
 class Listing(Refusals):
     """One call on an actor type; ``deadline`` is on the monotonic clock."""
 
-    __slots__ = ("_deadline", "_statements")
+    __slots__ = ("_statements",)
 
-    def __init__(self, binding: Binding, statements: Statements, deadline: float) -> None:
+    def __init__(
+        self, binding: Binding, statements: Callable[[Binding], Statements], deadline: float
+    ) -> None:
         self.binding = binding
         self.actor_id = None
+        self.deadline = deadline
         self._statements = statements
-        self._deadline = deadline
 
-    def count(self) -> Steps[int]:
-        """Return how many actors there are."""
+    def count(self, homes: Sequence[Binding]) -> Steps[int]:
+        """Return how many actors there are in these tables."""
+        if len(homes) > 1:  # where rows move from one to the other between two counts
+            return len((yield from self.ids(homes, None, MOST)))
         total = 0
-        for scope in self._scopes():
-            [(number,)] = yield from self._rows(self._statements.count, scope)
+        for scope in homes[0].scopes():
+            [(number,)] = yield from self._rows(self._statements(homes[0]).count, scope)
             total += number
         return total
 
-    def ids(self, after: ActorId | None, limit: int) -> Steps[list[ActorId]]:
-        """Return the next ids in the order of their keys."""
-        lists: list[list[tuple[Any, ...]]] = []
-        for scope in self._scopes():
-            if after is None:
-                rows = yield from self._rows(self._statements.list, (*scope, limit))
-            else:
-                key = self._statements.key(self.binding.key(after))[len(scope) :]
-                parameters = (*scope, *key, limit)
-                rows = yield from self._rows(self._statements.list_after, parameters)
-            lists.append(rows)
-        if len(lists) > 1:  # an actor may have a row under each of two names
-            merged = (row for row, _ in groupby(heapq.merge(*lists)))
-            lists = [list(islice(merged, limit))]
-        return [self._id(row) for row in lists[0]]
+    def ids(
+        self, homes: Sequence[Binding], after: ActorId | None, limit: int
+    ) -> Steps[list[ActorId]]:
+        """Return the next ids in the order of their keys.
 
-    def _scopes(self) -> Iterator[tuple[str, ...]]:
-        """Yield what tells the type's rows in its table: its name, and those it had before."""
-        if not self.binding.is_generic:
-            yield ()
-            return
-        for name in (self.binding.name, *self.binding.aliases):
-            yield (name,)
+        Rows move from the first of two tables to the second, so that none is missed. The ids
+        of the generic table are not in the order of the type's own, so all of them are read.
+        """
+        if len(homes) == 1:
+            rows = yield from self._of_table(homes[0], after, limit)
+            return [self._id(homes[0], row) for row in rows]
+        found: set[ActorId] = set()
+        for home in homes:
+            some = (None, MOST) if home.is_generic else (after, limit)
+            rows = yield from self._of_table(home, *some)
+            found |= {self._id(home, row) for row in rows}
+        key = self.binding.key
+        beyond = [one for one in found if after is None or key(one) > key(after)]
+        return sorted(beyond, key=key)[:limit]
+
+    def _of_table(
+        self, home: Binding, after: ActorId | None, limit: int
+    ) -> Steps[list[tuple[Any, ...]]]:
+        statements = self._statements(home)
+        lists: list[list[tuple[Any, ...]]] = []
+        for scope in home.scopes():
+            if after is None:
+                rows = yield from self._rows(statements.list, (*scope, limit))
+            else:
+                key = statements.key(home.key(after))[len(scope) :]
+                rows = yield from self._rows(statements.list_after, (*scope, *key, limit))
+            lists.append(rows)
+        if len(lists) == 1:
+            return lists[0]
+        # An actor may have a row under each of two names.
+        merged = (row for row, _ in groupby(heapq.merge(*lists)))
+        return list(islice(merged, limit))
 
     def _rows(
         self, statement: Statement, parameters: tuple[Any, ...]
     ) -> Steps[list[tuple[Any, ...]]]:
-        outcome = yield Operation(statement, parameters, parameters, self._deadline)
+        outcome = yield Operation(statement, parameters, parameters, self.deadline)
         self.raise_fault(outcome)
         rows: list[tuple[Any, ...]] = outcome.answer
         return rows
 
-    def _id(self, row: tuple[Any, ...]) -> ActorId:
+    def _id(self, home: Binding, row: tuple[Any, ...]) -> ActorId:
         try:
-            return self.binding.actor_id(self._statements.load_id(row))
+            return home.actor_id(self._statements(home).load_id(row))
         except CodecError as error:
             failure = error
         except Exception as error:  # a column type's own code; its text may quote the value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, Literal, TypedDict
 
 from theater_sql.errors import ConfigurationError
 
@@ -12,6 +12,26 @@ _LONGEST: Final = 2_000_000
 LARGEST: Final = 2**63 - 1
 """The largest number that both databases take."""
 MOST_WRITERS: Final = 64
+
+
+class Options(TypedDict, total=False):
+    """The settings of a storage, all optional.
+
+    ``timeout`` is the deadline of a call in seconds (10). ``durability`` is ``"full"``: what
+    is acknowledged survives a crash of the server and its machine; or ``"relaxed"``: the last
+    moments before such a crash may be lost, though nothing older and never in part. Settings
+    of the lanes: ``writers``, the number of write connections (1; two to four across a
+    network; at most 64); ``max_batch_rows`` (256) and ``max_batch_bytes`` (1 MiB), what one
+    flush takes; ``max_queue`` (100,000), beyond which calls wait outside and end as
+    ``Unavailable``, if they are not let in before their deadline.
+    """
+
+    timeout: float
+    durability: Literal["full", "relaxed"]
+    writers: int
+    max_batch_rows: int
+    max_batch_bytes: int
+    max_queue: int
 
 
 def check_timeout(seconds: object) -> None:

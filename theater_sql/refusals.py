@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, NoReturn
 
 from theater_sql.backends.base import Fault
@@ -9,6 +10,7 @@ from theater_sql.bindings import Binding
 from theater_sql.codec import CodecError
 from theater_sql.contract import ABSENT, Etag, Expect
 from theater_sql.errors import (
+    ActorMoved,
     Conflict,
     ConstraintViolation,
     CorruptState,
@@ -23,12 +25,16 @@ from theater_sql.tables import violated
 
 
 class Refusals:
-    """The errors of a call: on one actor, or on a whole type, where ``actor_id`` is ``None``."""
+    """The errors of a call: on one actor, or on a whole type, where ``actor_id`` is ``None``.
 
-    __slots__ = ("actor_id", "binding")
+    ``deadline`` is on the monotonic clock.
+    """
+
+    __slots__ = ("actor_id", "binding", "deadline")
 
     binding: Binding
     actor_id: Any
+    deadline: float
 
     def corrupt(self, error: CodecError) -> StorageError:
         reason = (
@@ -76,5 +82,18 @@ class Refusals:
         reason = f"{what}; nothing was written: get it, then decide"
         return self.error(Conflict, reason, kind=kind, expected=expect, actual=actual)
 
+    def moved(self) -> StorageError:
+        reason = (
+            "moved; its type has a table that this process does not know; nothing was written: "
+            "run the code that registers it"
+        )
+        return self.error(ActorMoved, reason)
+
     def error(self, error: type[StorageError], reason: str, /, **details: Any) -> StorageError:
         return error(self.binding.name, self.actor_id, reason, **details)
+
+    def check_time(self, conflict: Conflict | None) -> None:
+        """Give up trying again at the deadline."""
+        if time.monotonic() >= self.deadline:
+            reason = "others kept writing to the actor until the deadline; nothing was written"
+            raise self.error(Unavailable, reason) from conflict

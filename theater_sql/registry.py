@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final, Literal, TypeVar, overload
 
 import sqlalchemy as sa
@@ -15,6 +16,7 @@ from theater_sql.bindings import (
     derived_binding,
     generic_binding,
     model_binding,
+    with_bridge,
 )
 from theater_sql.codec import DocumentCodec, json_codec, shape_of
 from theater_sql.contract import ActorType, ActorTypeLike, S
@@ -47,6 +49,8 @@ class ActorRegistry:
         self.metadata: Final = metadata if metadata is not None else sa.MetaData()
         self.generic: Final = generic_layout(self.metadata, jsonb)
         self.routes: Final = route_table(self.metadata)
+        is_there = self.generic.table.c.state.is_not(None)
+        self._moving: Final = replace(self.generic, only=(is_there,))
         self._bindings: dict[str, Binding] = {}
         self._names: dict[type[Any], str] = {}
         self._owners: dict[str, str] = {}
@@ -115,6 +119,7 @@ class ActorRegistry:
         aliases: tuple[str, ...] = (),
         schema_version: int = 1,
         columns: Mapping[str, str] | None = None,
+        renamed: Mapping[str, str] | None = None,
     ) -> ActorType[S]: ...
 
     @overload
@@ -127,6 +132,7 @@ class ActorRegistry:
         name: str | None = None,
         aliases: tuple[str, ...] = (),
         schema_version: int = 1,
+        renamed: Mapping[str, str] | None = None,
     ) -> ActorType[S]: ...
 
     @overload
@@ -151,7 +157,8 @@ class ActorRegistry:
         mapped class with the ``ActorRow`` mixin), or both (the state's fields are columns of
         the model). ``id_type`` is the type of the ids of a derived table, ``str`` by default.
         ``name`` is what is stored for the class; ``aliases`` are names it had before: read,
-        never written. ``columns`` renames the columns of fields.
+        never written. ``columns`` names the columns of fields. ``renamed={"new": "old"}`` tells
+        the migrations that the field's column was called ``old`` before.
 
         Raises:
             RegistrationError: the type can't be stored so; the message names the field.
@@ -183,7 +190,9 @@ class ActorRegistry:
         for other in self:
             if other.layout.table is binding.layout.table is not self.generic.table:
                 raise RegistrationError(f"{name}: {other.name} has the table {other.layout.table}")
-        binding = binding._replace(aliases=tuple(names[1:]), schema_version=schema_version)
+        if not binding.is_generic:
+            binding = with_bridge(binding, self._moving)
+        binding = binding.known_as(tuple(names[1:]), schema_version)
         self._bindings.update(dict.fromkeys(names, binding))
         if isinstance(actor, type):
             self._names[actor] = name
@@ -199,21 +208,22 @@ class ActorRegistry:
         table: Any = None,
         id_type: Any = None,
         columns: Mapping[str, str] | None = None,
+        renamed: Mapping[str, str] | None = None,
     ) -> Binding:
         if not (table is None or table is GENERIC or type(table) is str):
             raise RegistrationError(f"{name}: table= is a name or GENERIC")
-        if columns is not None and not _is_names(columns):
-            raise RegistrationError(f"{name}: columns= is a dict of names")
+        _check_names(name, columns=columns, renamed=renamed)
         if (table is GENERIC or model is not None) and id_type is not None:
             raise RegistrationError(f"{name}: id_type= is for a table derived from the state")
         has_model = model is not None
-        if (table is GENERIC and (has_model or columns)) or (has_model and table is not None):
+        has_names = bool(columns or renamed)
+        if (table is GENERIC and (has_model or has_names)) or (has_model and table is not None):
             raise RegistrationError(f"{name}: table=, model= and columns= contradict each other")
         if table is GENERIC:
             codec = UNTYPED if state is None else DocumentCodec(json_codec(state, name))
             return generic_binding(name, self.generic, codec)
         if model is not None:
-            return model_binding(name, model, state, columns or {})
+            return model_binding(name, model, state, columns or {}, renamed or {})
         if state is None:
             raise RegistrationError(f"{name}: give state=, model= or table=GENERIC")
         return derived_binding(
@@ -223,6 +233,7 @@ class ActorRegistry:
             shape_of(state, name),
             str if id_type is None else id_type,
             columns or {},
+            renamed or {},
         )
 
 
@@ -232,10 +243,13 @@ def _alias(alias: Any, name: str) -> str:
     return type_name(alias)
 
 
-def _is_names(columns: Any) -> bool:
-    return isinstance(columns, Mapping) and all(
-        type(field) is str and type(column) is str for field, column in columns.items()
-    )
+def _check_names(of: str, **options: Any) -> None:
+    for option, names in options.items():
+        is_names = isinstance(names, Mapping) and all(
+            type(field) is str and type(column) is str for field, column in names.items()
+        )
+        if names is not None and not is_names:
+            raise RegistrationError(f"{of}: {option}= is a dict of names")
 
 
 def _snake(name: str) -> str:

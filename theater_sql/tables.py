@@ -73,7 +73,7 @@ class Layout:
     Of the key, ``scope`` tells the type where the table holds several, and ``ids`` the actor.
     ``on_create`` and ``on_update`` are the model's own defaults, which would run once per
     statement if SQLAlchemy ran them, instead of once per row. Two layouts are the same only
-    if they are the same object.
+    if they are the same object. ``only`` leaves out of lists what moved rows have left behind.
     """
 
     table: sa.Table
@@ -82,6 +82,7 @@ class Layout:
     on_create: tuple[Fill, ...] = ()
     on_update: tuple[Fill, ...] = ()
     scope: tuple[sa.Column[Any], ...] = ()
+    only: tuple[sa.ColumnElement[bool], ...] = ()
 
     @property
     def ids(self) -> tuple[sa.Column[Any], ...]:

@@ -51,7 +51,7 @@ class Transaction:
 
     def __init__(self, core: Core, target: Connection | Session) -> None:
         core.check_open()
-        self._core = core
+        self._core = core.inside()
         scoped: Any = target
         self._target = scoped() if isinstance(scoped, scoped_session) else target
         self._connection = _connection_of(self._target, core)
@@ -122,7 +122,8 @@ class Transaction:
         The rows are locked in the order of tables and keys, so that two blocks that begin with
         a lock of all they will write can't deadlock. What is not there can't be locked.
         """
-        calls = self._core.calls(actors)
+        place = self._core.router.place
+        calls = self._run_many(side_by_side([place(call) for call in self._core.calls(actors)]))
         self._run_many(side_by_side([call.find() for call in calls]))
         calls.sort(key=lambda call: (call.statements.layout.table.fullname, call.key))
         for _, group in groupby(calls, key=lambda call: call.statements.layout):

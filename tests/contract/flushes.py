@@ -29,7 +29,7 @@ class Flushes:
         assert self._go.wait(LIMIT)
         with self._lock:
             self._held -= 1
-        if len(rows) > 1:
+        if len(rows) > 1 and statement.layout.table.name != "theater_actor_type":
             self._seen.append((len(rows), statement.batch is not None))
         return self._run(session, statement, rows)
 

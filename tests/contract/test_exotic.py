@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from ipaddress import ip_address, ip_interface
+from math import inf
 from typing import Any
 
 import pytest
@@ -108,9 +109,13 @@ def door(exotic_url: str) -> Iterator[Door]:
 
 
 def read_one_row(door: Door) -> None:
-    """Let the lanes learn how heavy a row is: they read few at first."""
+    """Let the lanes learn how heavy a row is (they read few at first), and where the rows live."""
     door.put("Exotic", "first", ExoticRow())
     assert door.get("Exotic", "first")
+    door.put("Upper", "first", UpperRow())
+    for column in ALONE:
+        door.put(column, "first", ALONE[column](**{column: VALUES[column][0]}))
+    door.raw._core.router.routes._soon = door.raw._core.router.routes._until = inf
 
 
 @pytest.fixture

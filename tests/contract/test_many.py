@@ -286,6 +286,8 @@ def create_seats(url: str) -> None:
         deferred = "" if engine.dialect.name == "sqlite" else " DEFERRABLE INITIALLY DEFERRED"
         table = str(sa.schema.CreateTable(SeatRow.__table__).compile(engine))  # type: ignore[arg-type]
         connection.execute(sa.text(table.replace(" DEFERRABLE INITIALLY DEFERRED", deferred)))
+        SEATS.routes.create(connection)
+        SEATS.generic.table.create(connection)
     engine.dispose()
 
 

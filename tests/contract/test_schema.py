@@ -139,7 +139,9 @@ def test_role_without_a_privilege(make_door: MakeDoor, pg_url: str) -> None:
     try:
         with engine.connect() as connection:
             connection.exec_driver_sql(f"CREATE ROLE {role} LOGIN PASSWORD 'reader'")
-            connection.exec_driver_sql(f"GRANT SELECT ON theater_actor TO {role}")
+            connection.exec_driver_sql(
+                f"GRANT SELECT ON theater_actor, theater_actor_type TO {role}"
+            )
         url = engine.url.set(username=role, password="reader")
         with make_door(url, actors, timeout=30.0) as door:
             assert door.get("A", "a") is NOT_PRESENT
@@ -161,7 +163,8 @@ def test_role_with_only_dml_rights_is_enough(make_door: MakeDoor, pg_url: str) -
         with engine.connect() as connection:
             connection.exec_driver_sql(f"CREATE ROLE {role} LOGIN PASSWORD 'writer'")
             connection.exec_driver_sql(
-                f"GRANT SELECT, INSERT, UPDATE, DELETE ON theater_actor TO {role}"
+                "GRANT SELECT, INSERT, UPDATE, DELETE ON theater_actor, theater_actor_type "
+                f"TO {role}"
             )
         with make_door(engine.url.set(username=role, password="writer"), actors) as door:
             etag = door.put("A", "a", 1)

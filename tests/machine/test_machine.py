@@ -57,7 +57,7 @@ def test_machine_finds_nothing(url: str, storage: type[Any]) -> None:
     engine = sa.create_engine(url, poolclass=NullPool)
     ACTORS.metadata.create_all(engine)
     run_state_machine_as_test(machine_of(lambda: storage(url, ACTORS)), settings=SETTINGS)
-    for table in ACTORS.metadata.tables.values():
+    for table in set(ACTORS.metadata.tables.values()) - {ACTORS.routes}:
         with engine.connect() as connection:
             left = connection.scalar(sa.select(sa.func.count()).select_from(table))
         assert left == 0, table.name

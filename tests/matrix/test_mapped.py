@@ -127,7 +127,7 @@ def test_each_value_comes_back_exactly(url: str, kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_mapped_state_knows_its_id_and_belongs_to_no_session(url: str, kind: str) -> None:
     engine = sa.create_engine(url, poolclass=NullPool)
-    METADATA.create_all(engine, [ACTORS.table(f"{kind}/int")])
+    METADATA.create_all(engine, [ACTORS.table(f"{kind}/int"), ACTORS.routes, ACTORS.generic.table])
     with SQLStorage(url, ACTORS) as storage:
         storage.put(f"{kind}/int", "ann", MODELS[kind, "int"](value=5))
         found = storage.get(f"{kind}/int", "ann")

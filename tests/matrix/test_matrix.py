@@ -133,4 +133,4 @@ def test_each_value_comes_back_exactly(url: str, kind: str, home: str) -> None:
 
 def create(url: str, tables: set[sa.Table]) -> None:
     engine = sa.create_engine(url, poolclass=NullPool)
-    ACTORS.metadata.create_all(engine, list(tables))
+    ACTORS.metadata.create_all(engine, list({*tables, ACTORS.routes, ACTORS.generic.table}))

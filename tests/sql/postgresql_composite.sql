@@ -58,3 +58,19 @@ DELETE FROM seat WHERE seat.actor_id_1 = %b::UUID AND seat.actor_id_2 = %b::BIGI
 
 -- delete, a batch
 DELETE FROM seat USING unnest(%b::UUID[], %b::BIGINT[], %b::BYTEA[], %b::UUID[]) AS batch(c0, c1, c2, c3) WHERE seat.actor_id_1 = batch.c0 AND seat.actor_id_2 = batch.c1 AND seat.actor_id_3 = batch.c2 AND seat.etag = batch.c3 RETURNING seat.etag;
+
+-- whole, one row
+SELECT seat.etag, seat.version, seat.schema_version, seat.updated_at, seat.taken, seat.created_at
+FROM seat
+WHERE seat.actor_id_1 = %b::UUID AND seat.actor_id_2 = %b::BIGINT AND seat.actor_id_3 = %b;
+
+-- whole, a batch
+SELECT batch.n, seat.etag, seat.version, seat.schema_version, seat.updated_at, seat.taken, seat.created_at
+FROM unnest(%b::UUID[], %b::BIGINT[], %b::BYTEA[]) WITH ORDINALITY AS batch(c0, c1, c2, n) JOIN seat ON seat.actor_id_1 = batch.c0 AND seat.actor_id_2 = batch.c1 AND seat.actor_id_3 = batch.c2;
+
+-- adopt, one row
+INSERT INTO seat (actor_id_1, actor_id_2, actor_id_3, taken, version, etag, created_at, updated_at, schema_version) VALUES (%b::UUID, %b::BIGINT, %b, %b, %b::BIGINT, %b::UUID, %b::TIMESTAMP WITH TIME ZONE, %b::TIMESTAMP WITH TIME ZONE, %b::INTEGER) ON CONFLICT (actor_id_1, actor_id_2, actor_id_3) DO NOTHING RETURNING seat.etag;
+
+-- adopt, a batch
+INSERT INTO seat (actor_id_1, actor_id_2, actor_id_3, taken, version, created_at, updated_at, etag, schema_version) SELECT batch.c0, batch.c1, batch.c2, batch.c3, batch.c4, batch.c5, batch.c6, batch.c7, batch.c8
+FROM unnest(%b::UUID[], %b::BIGINT[], %b::BYTEA[], %b::BOOLEAN[], %b::BIGINT[], %b::TIMESTAMP WITH TIME ZONE[], %b::TIMESTAMP WITH TIME ZONE[], %b::UUID[], %b::INTEGER[]) AS batch(c0, c1, c2, c3, c4, c5, c6, c7, c8) ON CONFLICT (actor_id_1, actor_id_2, actor_id_3) DO NOTHING RETURNING seat.etag;

@@ -58,3 +58,19 @@ DELETE FROM cart WHERE cart.actor_id = %b::VARCHAR AND cart.etag = %b::UUID RETU
 
 -- delete, a batch
 DELETE FROM cart USING unnest(%b::TEXT[], %b::UUID[]) AS batch(c0, c1) WHERE cart.actor_id = batch.c0 AND cart.etag = batch.c1 RETURNING cart.etag;
+
+-- whole, one row
+SELECT cart.etag, cart.version, cart.schema_version, cart.updated_at, cart.customer, CAST(cart.items AS TEXT) AS items, cart.total, cart.opened, cart.created_at
+FROM cart
+WHERE cart.actor_id = %b::VARCHAR;
+
+-- whole, a batch
+SELECT batch.n, cart.etag, cart.version, cart.schema_version, cart.updated_at, cart.customer, CAST(cart.items AS TEXT) AS items, cart.total, cart.opened, cart.created_at
+FROM unnest(%b::TEXT[]) WITH ORDINALITY AS batch(c0, n) JOIN cart ON cart.actor_id = batch.c0;
+
+-- adopt, one row
+INSERT INTO cart (actor_id, customer, items, total, opened, version, etag, created_at, updated_at, schema_version) VALUES (%b::VARCHAR, %b::VARCHAR, CAST(%b::VARCHAR AS JSON), %b, %b::TIMESTAMP WITH TIME ZONE, %b::BIGINT, %b::UUID, %b::TIMESTAMP WITH TIME ZONE, %b::TIMESTAMP WITH TIME ZONE, %b::INTEGER) ON CONFLICT (actor_id) DO NOTHING RETURNING cart.etag;
+
+-- adopt, a batch
+INSERT INTO cart (actor_id, customer, items, total, opened, version, created_at, updated_at, etag, schema_version) SELECT batch.c0, batch.c1, CAST(batch.c2 AS JSON) AS c2, batch.c3, batch.c4, batch.c5, batch.c6, batch.c7, batch.c8, batch.c9
+FROM unnest(%b::TEXT[], %b::TEXT[], %b::TEXT[], %b::NUMERIC[], %b::TIMESTAMP WITH TIME ZONE[], %b::BIGINT[], %b::TIMESTAMP WITH TIME ZONE[], %b::TIMESTAMP WITH TIME ZONE[], %b::UUID[], %b::INTEGER[]) AS batch(c0, c1, c2, c3, c4, c5, c6, c7, c8, c9) ON CONFLICT (actor_id) DO NOTHING RETURNING cart.etag;

@@ -60,3 +60,19 @@ DELETE FROM theater_actor WHERE theater_actor.actor_type = %b::VARCHAR AND theat
 
 -- delete, a batch
 DELETE FROM theater_actor USING unnest(%b::TEXT[], %b::TEXT[], %b::UUID[]) AS batch(c0, c1, c2) WHERE theater_actor.actor_type = batch.c0 AND theater_actor.actor_id = batch.c1 AND theater_actor.etag = batch.c2 RETURNING theater_actor.etag;
+
+-- whole, one row
+SELECT theater_actor.etag, theater_actor.version, theater_actor.schema_version, theater_actor.updated_at, CAST(theater_actor.state AS TEXT) AS state, theater_actor.created_at
+FROM theater_actor
+WHERE theater_actor.actor_type = %b::VARCHAR AND theater_actor.actor_id = %b::VARCHAR;
+
+-- whole, a batch
+SELECT batch.n, theater_actor.etag, theater_actor.version, theater_actor.schema_version, theater_actor.updated_at, CAST(theater_actor.state AS TEXT) AS state, theater_actor.created_at
+FROM unnest(%b::TEXT[], %b::TEXT[]) WITH ORDINALITY AS batch(c0, c1, n) JOIN theater_actor ON theater_actor.actor_type = batch.c0 AND theater_actor.actor_id = batch.c1;
+
+-- adopt, one row
+INSERT INTO theater_actor (actor_type, actor_id, state, version, etag, created_at, updated_at, schema_version) VALUES (%b::VARCHAR, %b::VARCHAR, CAST(%b::VARCHAR AS JSON), %b::BIGINT, %b::UUID, %b::TIMESTAMP WITH TIME ZONE, %b::TIMESTAMP WITH TIME ZONE, %b::INTEGER) ON CONFLICT (actor_type, actor_id) DO NOTHING RETURNING theater_actor.etag;
+
+-- adopt, a batch
+INSERT INTO theater_actor (actor_type, actor_id, state, version, created_at, updated_at, etag, schema_version) SELECT batch.c0, batch.c1, CAST(batch.c2 AS JSON) AS c2, batch.c3, batch.c4, batch.c5, batch.c6, batch.c7
+FROM unnest(%b::TEXT[], %b::TEXT[], %b::TEXT[], %b::BIGINT[], %b::TIMESTAMP WITH TIME ZONE[], %b::TIMESTAMP WITH TIME ZONE[], %b::UUID[], %b::INTEGER[]) AS batch(c0, c1, c2, c3, c4, c5, c6, c7) ON CONFLICT (actor_type, actor_id) DO NOTHING RETURNING theater_actor.etag;

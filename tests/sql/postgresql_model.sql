@@ -58,3 +58,19 @@ DELETE FROM counter WHERE counter.actor_id = %b::VARCHAR AND counter.etag = %b::
 
 -- delete, a batch
 DELETE FROM counter USING unnest(%b::TEXT[], %b::UUID[]) AS batch(c0, c1) WHERE counter.actor_id = batch.c0 AND counter.etag = batch.c1 RETURNING counter.etag;
+
+-- whole, one row
+SELECT counter.etag, counter.version, counter.schema_version, counter.updated_at, counter.count, counter.created_at
+FROM counter
+WHERE counter.actor_id = %b::VARCHAR;
+
+-- whole, a batch
+SELECT batch.n, counter.etag, counter.version, counter.schema_version, counter.updated_at, counter.count, counter.created_at
+FROM unnest(%b::TEXT[]) WITH ORDINALITY AS batch(c0, n) JOIN counter ON counter.actor_id = batch.c0;
+
+-- adopt, one row
+INSERT INTO counter (actor_id, count, source, version, etag, created_at, updated_at, schema_version) VALUES (%b::VARCHAR, %b::BIGINT, %b::VARCHAR, %b::BIGINT, %b::UUID, %b::TIMESTAMP WITH TIME ZONE, %b::TIMESTAMP WITH TIME ZONE, %b::INTEGER) ON CONFLICT (actor_id) DO NOTHING RETURNING counter.etag;
+
+-- adopt, a batch
+INSERT INTO counter (actor_id, count, source, version, created_at, updated_at, etag, schema_version) SELECT batch.c0, batch.c1, batch.c2, batch.c3, batch.c4, batch.c5, batch.c6, batch.c7
+FROM unnest(%b::TEXT[], %b::BIGINT[], %b::TEXT[], %b::BIGINT[], %b::TIMESTAMP WITH TIME ZONE[], %b::TIMESTAMP WITH TIME ZONE[], %b::UUID[], %b::INTEGER[]) AS batch(c0, c1, c2, c3, c4, c5, c6, c7) ON CONFLICT (actor_id) DO NOTHING RETURNING counter.etag;

@@ -45,3 +45,14 @@ DELETE FROM seat WHERE seat.actor_id_1 = ? AND seat.actor_id_2 = ? AND seat.acto
 
 -- delete, a batch
 DELETE FROM seat WHERE seat.actor_id_1 = ? AND seat.actor_id_2 = ? AND seat.actor_id_3 = ? AND seat.etag = ?;
+
+-- whole, one row
+SELECT seat.etag, seat.version, seat.schema_version, seat.updated_at, seat.taken, seat.created_at
+FROM seat
+WHERE seat.actor_id_1 = ? AND seat.actor_id_2 = ? AND seat.actor_id_3 = ?;
+
+-- adopt, one row
+INSERT INTO seat (actor_id_1, actor_id_2, actor_id_3, taken, version, etag, created_at, updated_at, schema_version) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (actor_id_1, actor_id_2, actor_id_3) DO NOTHING RETURNING etag;
+
+-- adopt, a batch
+INSERT INTO seat (actor_id_1, actor_id_2, actor_id_3, taken, version, etag, created_at, updated_at, schema_version) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (actor_id_1, actor_id_2, actor_id_3) DO NOTHING;

@@ -45,3 +45,14 @@ DELETE FROM cart WHERE cart.actor_id = ? AND cart.etag = ? RETURNING etag;
 
 -- delete, a batch
 DELETE FROM cart WHERE cart.actor_id = ? AND cart.etag = ?;
+
+-- whole, one row
+SELECT cart.etag, cart.version, cart.schema_version, cart.updated_at, cart.customer, cart.items, cart.total, cart.opened, cart.created_at
+FROM cart
+WHERE cart.actor_id = ?;
+
+-- adopt, one row
+INSERT INTO cart (actor_id, customer, items, total, opened, version, etag, created_at, updated_at, schema_version) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (actor_id) DO NOTHING RETURNING etag;
+
+-- adopt, a batch
+INSERT INTO cart (actor_id, customer, items, total, opened, version, etag, created_at, updated_at, schema_version) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (actor_id) DO NOTHING;

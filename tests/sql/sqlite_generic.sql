@@ -47,3 +47,14 @@ DELETE FROM theater_actor WHERE theater_actor.actor_type = ? AND theater_actor.a
 
 -- delete, a batch
 DELETE FROM theater_actor WHERE theater_actor.actor_type = ? AND theater_actor.actor_id = ? AND theater_actor.etag = ?;
+
+-- whole, one row
+SELECT theater_actor.etag, theater_actor.version, theater_actor.schema_version, theater_actor.updated_at, theater_actor.state, theater_actor.created_at
+FROM theater_actor
+WHERE theater_actor.actor_type = ? AND theater_actor.actor_id = ?;
+
+-- adopt, one row
+INSERT INTO theater_actor (actor_type, actor_id, state, version, etag, created_at, updated_at, schema_version) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (actor_type, actor_id) DO NOTHING RETURNING etag;
+
+-- adopt, a batch
+INSERT INTO theater_actor (actor_type, actor_id, state, version, etag, created_at, updated_at, schema_version) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (actor_type, actor_id) DO NOTHING;

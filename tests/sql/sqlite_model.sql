@@ -45,3 +45,14 @@ DELETE FROM counter WHERE counter.actor_id = ? AND counter.etag = ? RETURNING et
 
 -- delete, a batch
 DELETE FROM counter WHERE counter.actor_id = ? AND counter.etag = ?;
+
+-- whole, one row
+SELECT counter.etag, counter.version, counter.schema_version, counter.updated_at, counter.count, counter.created_at
+FROM counter
+WHERE counter.actor_id = ?;
+
+-- adopt, one row
+INSERT INTO counter (actor_id, count, source, version, etag, created_at, updated_at, schema_version) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (actor_id) DO NOTHING RETURNING etag;
+
+-- adopt, a batch
+INSERT INTO counter (actor_id, count, source, version, etag, created_at, updated_at, schema_version) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (actor_id) DO NOTHING;

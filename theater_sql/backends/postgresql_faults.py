@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from theater_sql.backends.base import Action, Fault, Phase, unforeseen
 from theater_sql.errors import (
+    ActorMoved,
     ConstraintViolation,
     CorruptState,
     InvalidState,
@@ -22,6 +23,7 @@ from theater_sql.errors import (
     StorageFull,
     Unavailable,
 )
+from theater_sql.homes import FENCE_STATE
 
 _NOTHING: Final = "nothing was written"
 _MIGRATE: Final = f"{_NOTHING}: run the migrations (storage.check() says what differs)"
@@ -69,6 +71,8 @@ def classify(error: BaseException, phase: Phase) -> Fault:
     state: str | None = getattr(error, "sqlstate", None)
     if state is None:
         return _without_state(error, phase)
+    if state == FENCE_STATE:
+        return Fault(Action.RAISE, ActorMoved, f"moved; {_NOTHING}: try again", of_row=True)
     if state.startswith(_ROW_STATES) or _is_syntax_of_value(error, state):
         return _of_row(error, state, phase)
     entry = _BY_STATE.get(state) or _BY_STATE.get(state[:2])

@@ -7,6 +7,7 @@ from typing import Final
 
 from theater_sql.backends.base import Action, Fault, Phase, unforeseen
 from theater_sql.errors import (
+    ActorMoved,
     ConstraintViolation,
     CorruptState,
     InvalidState,
@@ -18,6 +19,7 @@ from theater_sql.errors import (
     StorageFull,
     Unavailable,
 )
+from theater_sql.homes import FENCE
 
 ROW_ERRORS: Final = (
     sqlite3.DataError,
@@ -83,6 +85,8 @@ def is_undecodable(error: BaseException) -> bool:
 
 
 def _of_row(error: BaseException, phase: Phase) -> Fault:
+    if str(error) == FENCE:
+        return Fault(Action.RAISE, ActorMoved, f"moved; {_NOTHING}: try again", of_row=True)
     # The driver's text may quote values, so it is not chained; it names columns, not values.
     if isinstance(error, sqlite3.IntegrityError):
         return _constraint(error)

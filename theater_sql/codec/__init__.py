@@ -1,5 +1,6 @@
 """State to JSON text or column values and back. Pure: no database, no SQLAlchemy."""
 
+from theater_sql.codec.bridge import BridgeCodec
 from theater_sql.codec.limits import CodecError
 from theater_sql.codec.plain import PlainCodec
 from theater_sql.codec.rows import ColumnCodec, DocumentCodec, RowCodec, StateCodec, same
@@ -7,6 +8,7 @@ from theater_sql.codec.shapes import Field, Shape, shape_of
 from theater_sql.codec.typed import Codec, inspect_type, json_codec, scalar_info
 
 __all__ = [
+    "BridgeCodec",
     "Codec",
     "CodecError",
     "ColumnCodec",

@@ -49,7 +49,7 @@ class RowCodec:
     """
 
     def __init__(self, shape: Shape, columns: Sequence[ColumnCodec]) -> None:
-        self._shape = shape
+        self.shape = shape
         self._columns = tuple(columns)
         self._keys = tuple(column.key for column in columns)
         self._decoded = tuple(column for column in columns if column.decode is not same)
@@ -59,7 +59,7 @@ class RowCodec:
     def encode(self, state: Any) -> tuple[Any, ...]:
         """Return the column values of a state, after it was built from them once."""
         values: list[Any] = []
-        for column, value in zip(self._columns, self._shape.read(state), strict=True):
+        for column, value in zip(self._columns, self.shape.read(state), strict=True):
             try:
                 if value is None or value is msgspec.UNSET:
                     _check_nothing(column, value)
@@ -69,7 +69,7 @@ class RowCodec:
             except CodecError as error:
                 raise _inside(column, error) from None
         if not self._is_certain:
-            self._shape.check_back(state, self.decode(values))
+            self.shape.check_back(state, self.decode(values))
         return tuple(values)
 
     def decode(self, values: Sequence[Any]) -> Any:
@@ -85,7 +85,22 @@ class RowCodec:
         for key in self._optional:
             if raw[key] is None:
                 del raw[key]
-        return self._shape.build(raw)
+        return self.shape.build(raw)
+
+    def build(self, fields: dict[str, Any]) -> Any:
+        """Return the state with these values of fields, where some may be missing."""
+        if any(field.type is not Any for field in self.shape.fields):
+            return self.shape.build({key: fields[key] for key in self._keys if key in fields})
+        values = []  # its columns know more of a field than the state does
+        for column in self._columns:
+            value = fields.get(column.key)
+            try:
+                if value is None:
+                    _check_nothing(column, value)
+                values.append(None if value is None else column.encode(value))
+            except CodecError as error:
+                raise _inside(column, error) from None
+        return self.decode(values)
 
 
 class DocumentCodec:

@@ -27,7 +27,8 @@ class Field(NamedTuple):
     """One field of a state class.
 
     ``key`` is its name in JSON, ``type`` what was annotated, ``info`` msgspec's view of it,
-    ``optional`` whether it may be left out altogether.
+    ``optional`` whether it may be left out altogether. What is built without it has
+    ``default``, or what ``factory`` makes.
     """
 
     name: str
@@ -35,6 +36,8 @@ class Field(NamedTuple):
     type: Any
     info: Info
     optional: bool = False
+    default: Any = msgspec.NODEFAULT
+    factory: Any = msgspec.NODEFAULT
 
 
 class Shape(Protocol):
@@ -75,7 +78,15 @@ def shape_of(state: Any, name: str) -> Shape:
 def _fields(state: Any, info: Any) -> tuple[Field, ...]:
     hints = {name: _bare(hint) for name, hint in _hints(state).items()}
     return tuple(
-        Field(f.name, f.encode_name, hints[f.name], f.type, _may_be_unset(hints[f.name], f))
+        Field(
+            f.name,
+            f.encode_name,
+            hints[f.name],
+            f.type,
+            _may_be_unset(hints[f.name], f),
+            f.default,
+            f.default_factory,
+        )
         for f in info.fields
     )
 
@@ -150,6 +161,9 @@ class NamedTupleShape(ObjectShape):
     """NamedTuple: built from its values in order."""
 
     def build(self, raw: Mapping[str, Any]) -> Any:
+        for field, key in zip(self.fields, raw, strict=False):
+            if field.key != key:
+                raise CodecError(f"$.{field.key}", "missing")
         return convert(list(raw.values()), self._state)
 
 
@@ -191,7 +205,7 @@ class PydanticShape:
     def __init__(self, model: Any) -> None:
         self._model = model
         self.fields = tuple(
-            _pydantic_field(name, field.annotation) for name, field in model.model_fields.items()
+            _pydantic_field(name, field) for name, field in model.model_fields.items()
         )
         self._dumped = {field.name for field in self.fields if field.type is Any}
 
@@ -219,15 +233,28 @@ class PydanticShape:
             raise CodecError("$", "the model does not come back equal")
 
 
-def _pydantic_field(name: str, annotation: Any) -> Field:
+def _pydantic_field(name: str, field: Any) -> Field:
     """Take a field that is a scalar as it is, any other as the JSON that the model dumps."""
     try:
-        info = inspect.type_info(annotation)
+        info = inspect.type_info(field.annotation)
     except (TypeError, NameError):
         info = inspect.AnyType()
     if scalar_info(info)[0] is None:
-        return Field(name, name, Any, inspect.AnyType())
-    return Field(name, name, annotation, info)
+        made = Field(name, name, Any, inspect.AnyType())
+    else:
+        made = Field(name, name, field.annotation, info)
+    if field.is_required():
+        return made
+    if field.default_factory is None and made.type is not Any:
+        return made._replace(default=field.default)
+    return made._replace(factory=lambda: _pydantic_default(field, made.type is Any))
+
+
+def _pydantic_default(field: Any, is_json: bool) -> Any:
+    from pydantic_core import to_jsonable_python
+
+    value = field.get_default(call_default_factory=True)
+    return to_jsonable_python(value) if is_json else value
 
 
 def _wrong_class(expected: type[Any], state: Any) -> CodecError:

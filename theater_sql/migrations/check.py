@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -11,17 +11,17 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy.engine import Dialect, Engine
 
 from theater_sql.migrations.connections import connected
+from theater_sql.migrations.places import Place, placed, placing
+from theater_sql.migrations.promotion import Promotion, waiting_types
 from theater_sql.registry import ActorRegistry
 
 _MEND: Final = "run the migrations, or make one first (alembic revision --autogenerate)"
-Place = tuple[str | None, str]
-"""Schema and name of a table."""
 
 
 def differences(engine: Engine, registry: ActorRegistry) -> list[str]:
     """Say what is missing or different in the tables that a registry's actors are stored in.
 
-    What else is in the database does not matter, save a column that would refuse new rows.
+    Other tables do not matter, nor indexes and constraints that no model has.
 
     Raises:
         Unavailable: the database can't be reached, or its file is missing.
@@ -29,42 +29,25 @@ def differences(engine: Engine, registry: ActorRegistry) -> list[str]:
     tables = [registry.generic.table, registry.routes]
     tables += [binding.layout.table for binding in registry]
     with connected(engine) as connection:
-        place = _placing(engine, connection.dialect.default_schema_name)
+        place = placing(connection)
         wanted = {place(table.schema, table.name) for table in tables}
-        metadata = _placed({table.metadata: None for table in tables}, place)
+        metadata = placed({table.metadata: None for table in tables}, place)
         context = MigrationContext.configure(connection, opts=_options(wanted))
         found = compare_metadata(context, metadata)
-    return [line for one in _flat(found) for line in _words(one, engine.dialect)]
+        lines = [line for one in _flat(found) for line in _words(one, engine.dialect)]
+        return lines or list(_left_behind(connection, registry))
 
 
-def _placing(engine: Engine, default: str | None) -> Callable[[str | None, str], Place]:
-    """Return what gives a table's place as Alembic sees it: no schema for the default one."""
-    translation = engine.get_execution_options().get("schema_translate_map") or {}
-
-    def place(schema: str | None, name: str) -> Place:
-        schema = translation.get(schema, schema)
-        return (None if schema == default else schema), name
-
-    return place
-
-
-def _placed(
-    metadatas: dict[sa.MetaData, None], place: Callable[[str | None, str], Place]
-) -> sa.MetaData:
-    """Copy the tables to where the engine looks for them; foreign keys need all of them."""
-    placed = sa.MetaData()
-    seen = set()
-    for table in (table for metadata in metadatas for table in metadata.tables.values()):
-        at = place(table.schema, table.name)
-        if at not in seen:
-            seen.add(at)
-            schema: Any = at[0]  # None is right, though its annotation says otherwise
-            table.to_metadata(
-                placed,
-                schema=schema,
-                referred_schema_fn=lambda _table, _to, _key, schema: place(schema, "")[0],
-            )
-    return placed
+def _left_behind(connection: sa.Connection, registry: ActorRegistry) -> Iterator[str]:
+    """Say which types still have rows in the generic table, and which of them can't move."""
+    for binding in waiting_types(connection, registry):
+        name, table = binding.name, binding.layout.table.name
+        yield (
+            f"rows of {name} are in the generic table, its own is {table}: move them with "
+            f"op.promote_actor({name!r}) in a revision"
+        )
+        for stay in Promotion(connection, registry, binding).misfits():
+            yield f"{name}[{stay.actor_id!r}] does not fit {table}: {stay.reason}"
 
 
 def _options(wanted: set[Place]) -> dict[str, Any]:
@@ -101,6 +84,11 @@ def _words(difference: tuple[Any, ...], dialect: Dialect) -> Iterator[str]:
             yield (
                 f"column {table}.{column.name} is NOT NULL without a default, and no model "
                 "fills it: drop it or give it a default, by a migration"
+            )
+        case "remove_column", _, table, column:
+            yield (
+                f"column {table}.{column.name} is in no model; it refuses no rows: drop it, by a "
+                "migration, when no code needs it"
             )
         case "modify_type", _, table, column, _, is_, wanted:
             there, here = is_.compile(dialect), wanted.compile(dialect)

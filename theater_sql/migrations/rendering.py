@@ -1,4 +1,4 @@
-"""Column types in generated revisions: plain SQLAlchemy, with the DDL that our own types give."""
+"""Column types and defaults in generated revisions: plain SQLAlchemy, the DDL of our own types."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 from alembic.autogenerate.api import AutogenContext
 from sqlalchemy.dialects import postgresql
 
+from theater_sql.migrations.defaults import ServerDefault, render_default
 from theater_sql.types import Document, Duration, ExactDecimal, UTCDateTime
 
 _POSTGRESQL: Final = "from sqlalchemy.dialects import postgresql"
@@ -20,7 +21,9 @@ _PLAIN: Final[dict[type[Any], tuple[str, str]]] = {
 
 
 def render_item(kind: str, item: Any, context: AutogenContext) -> str | Literal[False]:
-    """Return the code for a column type; ``False`` where Alembic's own is right."""
+    """Return the code for a column's type or default; ``False`` where Alembic's own is right."""
+    if isinstance(item, ServerDefault):
+        return render_default(item, context)
     if kind != "type":
         return False
     prefix = context.opts["sqlalchemy_module_prefix"]

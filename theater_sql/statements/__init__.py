@@ -25,7 +25,8 @@ class Statements:
     Parameters of CREATE: key, state, fills, etag, schema version. Of SWAP: key, expected etag,
     state, fills, etag, schema version. Of DELETE: key, expected etag. Of READ, LOOK, LOCK: key.
     LIST: the scope, limit; LIST_AFTER: key, limit; COUNT: the scope. READ gives etag, version,
-    schema version, time of the last write, then the state.
+    schema version, time of the last write, then the state; WHOLE then the time of creation.
+    Of WHOLE: key. Of ADOPT: as of CREATE, with version and both times before the etag.
     """
 
     def __init__(self, layout: Layout, backend: Backend) -> None:
@@ -75,6 +76,14 @@ class Statements:
     @cached_property
     def create(self) -> Statement:
         return self._build(Kind.CREATE)
+
+    @cached_property
+    def whole(self) -> Statement:
+        return self._build(Kind.WHOLE)
+
+    @cached_property
+    def adopt(self) -> Statement:
+        return self._build(Kind.ADOPT)
 
     @cached_property
     def swap(self) -> Statement:

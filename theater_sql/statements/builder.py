@@ -19,7 +19,8 @@ class Kind(enum.Enum):
 
     ``LOOK`` reads the etag only, and works on undecodable rows; ``LOCK`` does the same and
     keeps other writers out until the transaction ends. ``LIST`` and ``LIST_AFTER`` give the
-    keys of a type's rows in their order, ``COUNT`` their number.
+    keys of a type's rows in their order, ``COUNT`` their number. ``WHOLE`` reads all of a row,
+    and ``ADOPT`` inserts it into another table as it is, etag and all.
     """
 
     READ = "read"
@@ -31,12 +32,14 @@ class Kind(enum.Enum):
     CREATE = "create"
     SWAP = "swap"
     DELETE = "delete"
+    WHOLE = "whole"
+    ADOPT = "adopt"
 
     writes: bool
     many: bool
 
     def __init__(self, name: str) -> None:
-        self.writes = name in ("create", "swap", "delete")
+        self.writes = name in ("create", "swap", "delete", "adopt")
         self.many = name in ("list", "list_after", "count")
 
 
@@ -96,7 +99,7 @@ class Builder:
 
     def _selected(self, kind: Kind) -> Sequence[sa.Column[Any]]:
         """Return the columns that a statement gives, besides those of the bookkeeping."""
-        if kind is Kind.READ:
+        if kind in (Kind.READ, Kind.WHOLE):
             return self._layout.state
         return self._layout.ids if kind in (Kind.LIST, Kind.LIST_AFTER) else ()
 
@@ -127,9 +130,10 @@ class Builder:
             return [*layout.keys, *([_LIMIT] if kind is Kind.LIST_AFTER else [])]
         if kind is Kind.DELETE:
             return [*layout.keys, book.etag]
-        if kind is Kind.CREATE:
+        if kind in (Kind.CREATE, Kind.ADOPT):
             filled = [f.column for f in layout.on_create if not f.is_sql]
-            return [*layout.keys, *layout.state, *filled, book.etag, book.schema_version]
+            brought = [book.version, book.created_at, book.updated_at] if kind is Kind.ADOPT else []
+            return [*layout.keys, *layout.state, *filled, *brought, book.etag, book.schema_version]
         filled = [f.column for f in layout.on_update if not f.is_sql]
         return [*layout.keys, book.etag, *layout.state, *filled, book.etag, book.schema_version]
 
@@ -143,6 +147,9 @@ class Builder:
         book = self._book
         columns = (book.etag, book.version, book.schema_version, book.updated_at)
         return self._select([*columns, *self._layout.state], values, source)
+
+    def _whole(self, values: list[Any], source: Any) -> sa.Select[Any]:
+        return self._read(values, source).add_columns(self._wires[self._book.created_at].select)
 
     def _look(self, values: list[Any], source: Any) -> sa.Select[Any]:
         return self._select([self._book.etag], values, source)
@@ -166,7 +173,8 @@ class Builder:
         return query.where(*self._in_scope(values))
 
     def _in_scope(self, values: Sequence[Any]) -> list[sa.ColumnElement[bool]]:
-        return [key == value for key, value in zip(self._layout.scope, values, strict=False)]
+        scope = [key == value for key, value in zip(self._layout.scope, values, strict=False)]
+        return [*scope, *self._layout.only]
 
     def _select(self, columns: Sequence[Any], values: list[Any], source: Any) -> sa.Select[Any]:
         expressions = [self._wires[column].select for column in columns]
@@ -176,11 +184,19 @@ class Builder:
         return query.select_from(source.join(self._table, sa.and_(*self._key_is(values))))
 
     def _create(self, values: list[Any], source: Any) -> Any:
-        book = self._book
-        columns = dict(zip(self._columns(Kind.CREATE), values, strict=True))
+        book, now = self._book, self._backend.now
+        made = {book.version: sa.literal_column("1"), book.created_at: now, book.updated_at: now}
+        return self._insert(Kind.CREATE, values, source, made)
+
+    def _adopt(self, values: list[Any], source: Any) -> Any:
+        return self._insert(Kind.ADOPT, values, source, {})
+
+    def _insert(
+        self, kind: Kind, values: list[Any], source: Any, made: dict[sa.Column[Any], Any]
+    ) -> Any:
+        columns = dict(zip(self._columns(kind), values, strict=True))
         columns |= {fill.column: fill.source for fill in self._layout.on_create if fill.is_sql}
-        columns |= {book.version: sa.literal_column("1")}
-        columns |= {book.created_at: self._backend.now, book.updated_at: self._backend.now}
+        columns |= made
         insert = self._backend.insert(self._table)
         if source is None:
             insert = insert.values(columns)

@@ -1,0 +1,270 @@
+"""Routing: in which table a call finds its actor, also while the rows of its type move.
+
+In one home a call is one statement, as if there were no routes. In two, it looks first where
+the row may have been left, and goes to where new rows are made if it is not there. That no row
+can be lost or doubled does not depend on what a process knows of the routes: see
+docs/architecture.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple, TypeVar
+
+from theater_sql.atomic import Entry, put_all
+from theater_sql.bindings import Binding
+from theater_sql.bulk import Rounds, side_by_side
+from theater_sql.calls import Call, Steps
+from theater_sql.contract import OVERWRITE, Etag, Expect, Results
+from theater_sql.errors import (
+    ActorMoved,
+    BatchConflict,
+    Conflict,
+    OutcomeUnknown,
+    SchemaMismatch,
+    StorageError,
+)
+from theater_sql.homes import Home
+from theater_sql.listings import Listing
+from theater_sql.routes import Route, Routes
+from theater_sql.statements import Statements
+
+T = TypeVar("T")
+Act = Callable[[Call], Steps[T]]
+
+
+class Putting:
+    """A put that can be made again elsewhere; lighter than a function that holds as much."""
+
+    __slots__ = ("_etag", "_expect", "_overwrite_corrupt", "_state")
+
+    def __init__(self, state: Any, expect: Any, etag: Any, overwrite_corrupt: bool) -> None:
+        self._state = state
+        self._expect = expect
+        self._etag = etag
+        self._overwrite_corrupt = overwrite_corrupt
+
+    def __call__(self, call: Call) -> Steps[Etag]:
+        return call.put(
+            self._state, self._expect, self._etag, overwrite_corrupt=self._overwrite_corrupt
+        )
+
+
+class Ask(NamedTuple):
+    """One write of a batch that is all or nothing, as the caller asked for it."""
+
+    call: Call
+    state: Any
+    expect: Etag | Expect
+    etag: Etag | None
+
+    def at(self, call: Call) -> Entry:
+        """Return the write where the actor lives."""
+        return Entry(call, call.prepare(self.state, self.etag), self.expect)
+
+
+class Router:
+    """Finds the table for each call."""
+
+    def __init__(self, routes: Routes, statements: Callable[[Binding], Statements]) -> None:
+        self.routes = routes
+        self._statements = statements
+
+    def carry_out(self, call: Call, act: Act[T], expect: Etag | Expect | None) -> Steps[T]:
+        """Return the steps of an act on an actor, wherever it lives.
+
+        What is wrong with the act itself is raised here. A read expects ``None``.
+        """
+        return self._carry_out(call, act, act(call), expect)
+
+    def _carry_out(
+        self, call: Call, act: Act[T], steps: Steps[T], expect: Etag | Expect | None
+    ) -> Steps[T]:
+        # A call that waits holds this frame: what it seldom needs is in another one.
+        route = self.routes.known(call.binding, claims=expect is not None)
+        result: Any = None
+        missed: StorageError | None = None
+        if route is not None:
+            try:
+                if route.home is not call.binding.home:
+                    steps = self._elsewhere(call, route.home, act, expect)
+                result = yield from steps
+                if result or self.routes.are_fresh():
+                    return result  # type: ignore[no-any-return]
+            except Conflict as error:
+                if self.routes.are_fresh():
+                    raise
+                missed = error
+            except SchemaMismatch as error:  # ActorMoved, or a table that is gone by now
+                missed = error
+        return (yield from self._look_again(call, act, expect, route, result, missed))
+
+    def _look_again(
+        self,
+        call: Call,
+        act: Act[T],
+        expect: Etag | Expect | None,
+        tried: Route | None,
+        result: Any,
+        missed: StorageError | None,
+    ) -> Steps[T]:
+        """Act where the routes say by now; what was missed is true if they have not changed."""
+        while True:
+            route = yield from self.routes.read(call, claims=expect is not None)
+            if route == tried and missed is not None:
+                raise missed
+            if route == tried:
+                return result  # type: ignore[no-any-return]
+            tried, missed = route, None
+            try:
+                if route.home is call.binding.home:
+                    result = yield from act(call)
+                else:
+                    result = yield from self._elsewhere(call, route.home, act, expect)
+                if result or self.routes.are_fresh():
+                    return result  # type: ignore[no-any-return]
+            except (Conflict, SchemaMismatch) as error:
+                if self.routes.are_fresh() and isinstance(error, Conflict):
+                    raise
+                missed = error
+
+    def _elsewhere(
+        self, call: Call, home: Home, act: Act[T], expect: Etag | Expect | None
+    ) -> Steps[T]:
+        """Act on an actor whose type is not in its own home, or not as a whole."""
+        left, target = self._places(call, home)
+        while left is not None and (yield from _is_there(left)):
+            try:
+                result = yield from act(left)
+            except ActorMoved:
+                continue
+            except Conflict as conflict:
+                if conflict.actual is not None:
+                    raise
+                continue
+            except OutcomeUnknown as unknown:
+                # The write was applied if its etag has moved on with the row.
+                if target and unknown.etag and (yield from target.look()) == unknown.etag:
+                    return unknown.etag  # type: ignore[return-value]
+                raise
+            if result or target is None or not (yield from _has_moved(target, expect)):
+                return result
+        if target is None:
+            raise call.moved()
+        return (yield from act(target))
+
+    def _places(self, call: Call, home: Home) -> tuple[Call | None, Call | None]:
+        """Return where the actor may have been left, and where it is otherwise, if known."""
+        generic = call.binding.in_generic
+        if home is Home.RENAMED:
+            return None, None
+        if generic is None:
+            if home is Home.PREPARING_PROMOTE:
+                return None, call
+            return (None if home in (Home.TABLE, Home.PREPARING_DEMOTE) else call), None
+        there = Call(generic, self._statements(generic), call.actor_id, call.deadline)
+        if home.is_steady:
+            return None, there
+        return (there, call) if home.creates_in_table else (call, there)
+
+    def carry_out_for_all(
+        self, listing: Listing, act: Callable[[Sequence[Binding]], Steps[T]]
+    ) -> Steps[T]:
+        """Act on all tables that hold rows of a type; in the first of two they were left."""
+        route = self.routes.known(listing.binding, claims=False)
+        if route is None:
+            route = yield from self.routes.read(listing, claims=False)
+        while True:
+            result: Any = None
+            gone: SchemaMismatch | None = None
+            try:
+                result = yield from act(_tables(listing, route.home))
+                if self.routes.are_fresh():
+                    return result  # type: ignore[no-any-return]
+            except SchemaMismatch as error:
+                gone = error
+            before, route = route, (yield from self.routes.read(listing, claims=False))
+            if route == before and gone is not None:
+                raise gone
+            if route == before:
+                return result  # type: ignore[no-any-return]
+
+    def place(self, call: Call) -> Steps[Call]:
+        """Return a call on the actor where it lives now."""
+        route = self.routes.known(call.binding, claims=True)
+        if route is None:
+            route = yield from self.routes.read(call, claims=True)
+        if route.home is call.binding.home:
+            return call
+        left, target = self._places(call, route.home)
+        if left is not None and (yield from _is_there(left)):
+            return left
+        if target is None:
+            raise call.moved()
+        return target
+
+    def prepare(self, calls: Iterable[Call], *, claims: bool) -> Rounds[None]:
+        """Read the routes once for many calls; what goes wrong then, each call will find."""
+        first = {call.binding.name: call for call in calls}
+        for call in first.values():
+            if self.routes.known(call.binding, claims=claims) is None:
+                with suppress(StorageError):
+                    yield from side_by_side([self.routes.read(call, claims=claims)])
+
+    def put_all(
+        self, asks: Sequence[Ask], overwrite_corrupt: bool, deadline: float
+    ) -> Rounds[Results[Etag]]:
+        """Write all or none, wherever the actors live."""
+        entries = [ask.at(ask.call) for ask in asks]  # which refuses what can't be stored
+        yield from self.prepare([ask.call for ask in asks], claims=True)
+        placed: list[Call] = []
+        while True:
+            before = placed
+            placed = yield from side_by_side([self.place(ask.call) for ask in asks])
+            try:
+                entries = [
+                    entry if entry.call is call else ask.at(call)
+                    for ask, call, entry in zip(asks, placed, entries, strict=True)
+                ]
+                return (yield from put_all(entries, overwrite_corrupt, deadline))
+            except (BatchConflict, SchemaMismatch) as error:
+                stay = [call.statements.layout for call in placed]
+                if [call.statements.layout for call in before] == stay:
+                    raise
+                at_home = all(c is ask.call for c, ask in zip(placed, asks, strict=True))
+                if at_home and self.routes.are_fresh() and isinstance(error, BatchConflict):
+                    raise
+                self.routes.forget()
+
+
+def _is_there(call: Call) -> Steps[bool]:
+    """Tell whether the actor has a row in this table that has not moved on."""
+    try:
+        return (yield from call.look()) is not None
+    except ActorMoved:
+        return False
+
+
+def _has_moved(target: Call, expect: Etag | Expect | None) -> Steps[bool]:
+    """Tell whether nothing was found because the row has moved on; no row was deleted then."""
+    if expect is None:
+        return True
+    present = yield from target.look()
+    return present is not None and expect in (OVERWRITE, present)
+
+
+def _tables(listing: Listing, home: Home) -> list[Binding]:
+    own, generic = listing.binding, listing.binding.in_generic
+    if home is own.home or (generic is None and home is Home.PREPARING_PROMOTE):
+        return [own]
+    if generic is None or home is Home.RENAMED:
+        raise listing.moved()
+    if home.is_steady:
+        return [generic]
+    return [generic, own] if home.creates_in_table else [own, generic]
+
+
+def without_result(steps: Steps[Any]) -> Steps[None]:
+    """Take steps for what they do."""
+    yield from steps
