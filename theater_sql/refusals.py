@@ -92,7 +92,7 @@ class Refusals:
     def error(self, error: type[StorageError], reason: str, /, **details: Any) -> StorageError:
         return error(self.binding.name, self.actor_id, reason, **details)
 
-    def check_time(self, conflict: Conflict | None) -> None:
+    def check_time(self, conflict: StorageError | None) -> None:
         """Give up trying again at the deadline."""
         if time.monotonic() >= self.deadline:
             reason = "others kept writing to the actor until the deadline; nothing was written"

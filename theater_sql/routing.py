@@ -137,7 +137,8 @@ class Router:
         while left is not None and (yield from _is_there(left)):
             try:
                 result = yield from act(left)
-            except ActorMoved:
+            except ActorMoved as moved:
+                left.check_time(moved)
                 continue
             except Conflict as conflict:
                 if conflict.actual is not None:

@@ -21,14 +21,15 @@ from theater_sql.tables import Layout
 
 _LOG: Final = logging.getLogger("theater_sql.migrations")
 _SETTINGS: Final = {
-    "lock_timeout": "500ms",  # writers wait behind whoever waits for their table
+    "lock_timeout": "100ms",  # writers wait behind whoever waits for their table
     "statement_timeout": "60s",
     "plan_cache_mode": "force_generic_plan",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
     "enable_seqscan": "off",
 }
-_PAUSE: Final = 0.1
+_PAUSE: Final = 1.0
+"""Seconds between two tries for a lock, in which writers go on."""
 
 
 class Stages:
