@@ -156,7 +156,7 @@ class Move:
             values = target.statements.state(target.binding.codec.encode(found))
         except (CodecError, InvalidId) as error:
             reason = error.reason if isinstance(error, InvalidId) else str(error)
-            return Stay(actor_id, reason)
+            return Stay(actor_id, reason.partition("; nothing")[0])
         fills = target.statements.fills(target.binding.layout.on_create)
         rest = (version, created_at, updated_at, etag, schema_version)
         return Copy(actor_id, key, etag, (*wanted, *values, *fills, *rest))

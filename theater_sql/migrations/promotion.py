@@ -19,6 +19,8 @@ from theater_sql.migrations.stages import Stages
 from theater_sql.registry import ActorRegistry
 
 _LOG: Final = logging.getLogger("theater_sql.migrations")
+_MOST_TOLD: Final = 20
+"""Rows that are listed by their ids."""
 
 
 class Promotion(Stages):
@@ -67,7 +69,7 @@ class Promotion(Stages):
                         return stay
                     self.transact(lambda: self._enter(Home.GENERIC))
 
-    def misfits(self, most: int = 20) -> list[Stay]:
+    def misfits(self, most: int = _MOST_TOLD) -> list[Stay]:
         """Return rows of the generic table that don't fit the type's own, at most so many."""
         return Move(self.connection, self.backend, self._generic, self._own).misfits(most)
 
@@ -109,8 +111,10 @@ class Promotion(Stages):
         seconds = time.monotonic() - begun
         how_long = f" in {seconds:.0f} s" if seconds >= 1 else ""
         _LOG.info("%s: %d rows moved%s", self._own.name, move.moved, how_long)
-        for one in stay:
+        for one in stay[:_MOST_TOLD]:
             _LOG.warning("%s[%r] stays where it is: %s", self._own.name, *one)
+        if len(stay) > _MOST_TOLD:
+            _LOG.warning("%s: and %d more rows", self._own.name, len(stay) - _MOST_TOLD)
         return stay
 
 
