@@ -78,7 +78,7 @@ class Stages:
     def wait(self) -> None:
         """Let every process see the stage."""
         if self._waits:
-            time.sleep(homes.LIFETIME + 0.5)
+            time.sleep(homes.LIFETIME * 1.1)
 
     def transact(self, action: Callable[[], Any]) -> Any:
         """Do something in one transaction; again, as long as others hold what it locks."""
