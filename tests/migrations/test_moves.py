@@ -13,6 +13,7 @@ from alembic.util import CommandError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.pool import NullPool
 
+from tests.migrations.commands import Project
 from tests.migrations.project import scratch, write
 from theater_sql import GENERIC, ActorMoved, ActorRegistry, ActorRow, SQLStorage, homes
 from theater_sql.migrations import upgrade
@@ -172,6 +173,18 @@ def test_an_environment_without_the_registry_is_told(url: str, tmp_path: Path) -
     write(home, "0001", None, "op.promote_actor('Number')")
     with pytest.raises(CommandError, match=r"needs the registry"):
         upgrade(url, home)
+
+
+def test_offline_the_rows_are_left_to_an_upgrade_with_a_connection(
+    tmp_path: Path, url: str
+) -> None:
+    project = Project(tmp_path / "project", url)
+    project.init()
+    lines = "op.promote_actor('Cart')\nop.rename_actor_type('a', 'b')"
+    write(project.path / "alembic", "0001", None, lines)
+    sql = project.ok("upgrade", "--sql")
+    for called in ("promote_actor", "rename_actor_type"):
+        assert f"-- {called}: rows move when this revision is run with a connection" in sql
 
 
 def test_operations_know_their_way_back() -> None:

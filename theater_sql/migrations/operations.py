@@ -148,7 +148,7 @@ def _connected(
             f"{called} needs the registry: let env.py call run(actors), or configure(actors=...)"
         )
     connection = context.connection
-    if connection is None:
+    if context.as_sql or connection is None:
         note = f"-- {called}: rows move when this revision is run with a connection"
         operations.execute(sa.text(note))
         return None
