@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 from theater_sql import homes
 from theater_sql.bindings import Binding
 from theater_sql.calls import Call, Steps
-from theater_sql.errors import SchemaMismatch
+from theater_sql.errors import SchemaMismatch, StorageError
 from theater_sql.homes import Home
 from theater_sql.lanes import Operation
 from theater_sql.listings import Listing
@@ -32,7 +33,9 @@ class Route(NamedTuple):
 class Routes:
     """What is known of the routes, and for how long; shared by the calls of a storage.
 
-    One call in half a lifetime reads them anew, so that the others need not wait for it.
+    A call acts on what is known, however old: a row that is found is the right one, and the
+    fence refuses a new one in the wrong table. Only who finds nothing, and knows nothing that
+    is fresh, reads the routes first. So no call waits behind another that reads them.
     ``is_told`` tells that a move waits for a lifetime, so that what is known can be trusted
     so long. Where it does not, who finds nothing looks at the routes again.
     """
@@ -42,16 +45,10 @@ class Routes:
         self._is_told = is_told
         self._reads_claim = True
         self._routes: Mapping[str, Route] = {}
-        self._soon = self._until = 0.0
+        self._until = 0.0
 
     def known(self, binding: Binding, *, claims: bool) -> Route | None:
         """Return the route of a type; ``None`` if it has to be read, or to be claimed."""
-        now = time.monotonic()
-        if now >= self._soon:
-            if now >= self._until:
-                return None
-            self._soon = self._until  # this call reads them, the others go on
-            return None
         route = self._routes.get(binding.name)
         return None if claims and route is not None and not route.epoch else route
 
@@ -59,15 +56,20 @@ class Routes:
         """Tell whether what is known surely holds."""
         return self._is_told and time.monotonic() < self._until
 
+    def have_expired(self) -> bool:
+        """Tell whether it is time to read them anew."""
+        return time.monotonic() >= self._until
+
     def forget(self) -> None:
         """Have the next call read the routes."""
-        self._soon = self._until = 0.0
+        self._routes = {}
+        self._until = 0.0
 
     def copy(self) -> Routes:
         """Return routes of their own for a transaction, whose claims may be rolled back."""
         routes = Routes(self._statements, is_told=self._is_told)
         routes._reads_claim = False
-        routes._routes, routes._soon, routes._until = self._routes, self._soon, self._until
+        routes._routes, routes._until = self._routes, self._until
         return routes
 
     def read(self, call: Call | Listing, *, claims: bool) -> Steps[Route]:
@@ -107,7 +109,12 @@ class Routes:
         self._routes = {
             name: Route(_home(call, home), epoch) for name, home, epoch in outcome.answer
         }
-        self._soon, self._until = since + homes.LIFETIME / 2, since + homes.LIFETIME
+        self._until = since + homes.LIFETIME
+
+    def renew(self, call: Refusals, deadline: float) -> Steps[None]:
+        """Read all routes behind a call that is through, whatever comes of it."""
+        with suppress(StorageError):
+            yield from self.refresh(call, deadline)
 
 
 def _home(call: Refusals, text: str) -> Home:

@@ -91,6 +91,8 @@ class Router:
                     steps = self._elsewhere(call, route.home, act, expect)
                 result = yield from steps
                 if result or self.routes.are_fresh():
+                    if route.home is not call.binding.home and self.routes.have_expired():
+                        yield from self.routes.renew(call, call.deadline)  # the move may be over
                     return result  # type: ignore[no-any-return]
             except Conflict as error:
                 if self.routes.are_fresh():

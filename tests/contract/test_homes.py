@@ -279,7 +279,7 @@ def freeze(door: Door, home: Home) -> None:
     """Have a storage believe a home for long, as a process does that was stopped meanwhile."""
     routes = door.raw._core.router.routes
     routes._routes = {TYPE: type("Frozen", (), {"home": home, "epoch": 1})()}
-    routes._soon = routes._until = float("inf")
+    routes._until = float("inf")
 
 
 def test_a_steady_home_costs_no_statement_more(

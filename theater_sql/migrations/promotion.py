@@ -41,7 +41,10 @@ class Promotion(Stages):
                     self.transact(self._remove_markers)
                     return []
                 case Home.GENERIC | Home.DEMOTING:
-                    self.transact(lambda: self._enter(Home.PREPARING_PROMOTE))
+                    # Who still believes in a table of before must not create in this one.
+                    self.transact(
+                        lambda: self._enter(Home.PREPARING_PROMOTE, self._own, self._generic)
+                    )
                 case Home.PREPARING_PROMOTE | Home.PREPARING_DEMOTE:
                     self.wait()
                     self.transact(lambda: self._enter(Home.PROMOTING, self._generic, self._own))
