@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from theater_sql import (
     NOT_PRESENT,
     ActorMoved,
     ActorRegistry,
+    AsyncSQLStorage,
     BatchConflict,
     Conflict,
     CorruptState,
@@ -302,3 +304,20 @@ def test_a_steady_home_costs_no_statement_more(
             etag = door.put(TYPE, "a", Parcel(n), expect=etag)
             assert door.get(TYPE, "a").etag == etag
         assert ran == [1] * 200
+
+
+def test_calls_at_once_stay_in_order_when_the_routes_are_old(url: str) -> None:
+    etags = [Etag(uuid4()) for _ in range(100)]
+
+    async def run() -> list[Etag]:
+        async with AsyncSQLStorage(url, NEW) as storage:
+            await storage.create_all()
+            first = await storage.put(TYPE, "a", Parcel())
+            storage._core.router.routes._until = 0.0
+            puts = [
+                storage.put(TYPE, "a", Parcel(n), expect=expect, etag=etag)
+                for n, (expect, etag) in enumerate(zip([first, *etags], etags, strict=False))
+            ]
+            return await asyncio.gather(*[asyncio.create_task(put) for put in puts])
+
+    assert asyncio.run(run()) == etags
