@@ -40,10 +40,15 @@ class Promotion(Stages):
                 case Home.TABLE:
                     self.transact(self._remove_markers)
                     return []
-                case Home.GENERIC | Home.DEMOTING:
+                case Home.GENERIC:
                     # Who still believes in a table of before must not create in this one.
                     self.transact(
                         lambda: self._enter(Home.PREPARING_PROMOTE, self._own, self._generic)
+                    )
+                case Home.DEMOTING:
+                    # Rows are in both tables: code without this one must not create any.
+                    self.transact(
+                        lambda: self._enter(Home.PREPARING_DEMOTE, self._generic, self._own)
                     )
                 case Home.PREPARING_PROMOTE | Home.PREPARING_DEMOTE:
                     self.wait()
