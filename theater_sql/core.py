@@ -26,6 +26,7 @@ from theater_sql.contract import (
     Results,
 )
 from theater_sql.errors import ConfigurationError, InvalidEtag, StorageClosed, StorageError
+from theater_sql.homes import is_marker
 from theater_sql.identity import plain_uuid
 from theater_sql.lanes import Bounds, Lanes
 from theater_sql.listings import Listing
@@ -84,7 +85,7 @@ class Core:
     def inside(self) -> Self:
         """Return the same for a transaction, which may roll back what it does to the routes."""
         core = copy(self)
-        core.router = Router(self.router.routes.copy(), self.statements)
+        core.router = Router(self.router.routes.of_transaction(), self.statements)
         return core
 
     def _deadline(self, timeout: float | None) -> float:
@@ -105,8 +106,6 @@ class Core:
         """Return the steps of ``SQLStorage.list_ids``."""
         check_number("limit", limit)
         listing = self._listing(actor_type, timeout)
-        if after is not None:
-            listing.binding.key(after)
         return self.router.carry_out_for_all(
             listing, lambda homes: listing.ids(homes, after, limit)
         )
@@ -289,8 +288,8 @@ def _checked_etags(call: Call, expect: Any, etag: Any) -> tuple[Any, Any]:
     brought = plain_uuid(etag)
     if expected is None:
         problem = "expect= is an etag, ABSENT or OVERWRITE"
-    elif etag is not None and brought is None:
-        problem = "etag= is an etag"
+    elif etag is not None and (brought is None or is_marker(brought)):
+        problem = "etag= is an etag, and none of those that mark a row that has moved"
     elif brought is not None and brought == expected:
         problem = "etag= is the etag that is expected: every write needs a new one"
     else:

@@ -12,6 +12,8 @@ from theater_sql.bindings import Binding
 from theater_sql.calls import Steps
 from theater_sql.codec import CodecError
 from theater_sql.contract import ActorId
+from theater_sql.errors import InvalidId
+from theater_sql.identity import canonical
 from theater_sql.lanes import Operation
 from theater_sql.refusals import Refusals
 from theater_sql.statements import Statements
@@ -36,7 +38,7 @@ class Listing(Refusals):
     def count(self, homes: Sequence[Binding]) -> Steps[int]:
         """Return how many actors there are in these tables."""
         if len(homes) > 1:  # where rows move from one to the other between two counts
-            return len((yield from self.ids(homes, None, MOST)))
+            return len((yield from self._of_both(homes, None, MOST)))
         total = 0
         for scope in homes[0].scopes():
             [(number,)] = yield from self._rows(self._statements(homes[0]).count, scope)
@@ -54,14 +56,31 @@ class Listing(Refusals):
         if len(homes) == 1:
             rows = yield from self._of_table(homes[0], after, limit)
             return [self._id(homes[0], row) for row in rows]
+        found = yield from self._of_both(homes, after, limit)
+        place = self._place
+        beyond = [one for one in found if after is None or place(one) > place(after)]
+        return sorted(beyond, key=place)[:limit]
+
+    def _of_both(
+        self, homes: Sequence[Binding], after: ActorId | None, limit: int
+    ) -> Steps[set[ActorId]]:
+        """Return ids of two tables: those of the generic one, and the next of the other."""
         found: set[ActorId] = set()
         for home in homes:
-            some = (None, MOST) if home.is_generic else (after, limit)
+            some = (after, limit)
+            if home.is_generic or (after is not None and not self._place(after)[0]):
+                some = (None, MOST if home.is_generic else limit)
             rows = yield from self._of_table(home, *some)
             found |= {self._id(home, row) for row in rows}
-        key = self.binding.key
-        beyond = [one for one in found if after is None or key(one) > key(after)]
-        return sorted(beyond, key=key)[:limit]
+        return found
+
+    def _place(self, actor_id: ActorId) -> tuple[bool, tuple[Any, ...]]:
+        """Return what orders ids: those that the type could not have come first."""
+        try:
+            return True, self.binding.key(actor_id)
+        except InvalidId:
+            parts = actor_id if isinstance(actor_id, tuple) else (actor_id,)
+            return False, (canonical(parts, isinstance(actor_id, tuple)),)
 
     def _of_table(
         self, home: Binding, after: ActorId | None, limit: int

@@ -27,7 +27,7 @@ from theater_sql.errors import (
 )
 from theater_sql.homes import Home
 from theater_sql.listings import Listing
-from theater_sql.routes import Route, Routes
+from theater_sql.routes import Route, Routes, View
 from theater_sql.statements import Statements
 
 T = TypeVar("T")
@@ -64,6 +64,13 @@ class Ask(NamedTuple):
         return Entry(call, call.prepare(self.state, self.etag), self.expect)
 
 
+class Placed(NamedTuple):
+    """A call on an actor where it lives, as a view of the routes had it."""
+
+    call: Call
+    view: View
+
+
 class Router:
     """Finds the table for each call."""
 
@@ -82,25 +89,26 @@ class Router:
         self, call: Call, act: Act[T], steps: Steps[T], expect: Etag | Expect | None
     ) -> Steps[T]:
         # A call that waits holds this frame: what it seldom needs is in another one.
-        route = self.routes.known(call.binding, claims=expect is not None)
+        view = self.routes.known(call.binding, claims=expect is not None)
         result: Any = None
         missed: StorageError | None = None
-        if route is not None:
+        if view is not None:
             try:
-                if route.home is not call.binding.home:
-                    steps = self._elsewhere(call, route.home, act, expect)
+                if view.route.home is not call.binding.home:
+                    steps = self._elsewhere(call, view.route.home, act, expect)
                 result = yield from steps
-                if result or self.routes.are_fresh():
-                    if route.home is not call.binding.home and self.routes.have_expired():
+                if result or view.is_fresh():
+                    if view.route.home is not call.binding.home and view.is_old():
                         yield from self.routes.renew(call, call.deadline)  # the move may be over
                     return result  # type: ignore[no-any-return]
             except Conflict as error:
-                if self.routes.are_fresh():
+                if view.is_fresh():
                     raise
                 missed = error
             except SchemaMismatch as error:  # ActorMoved, or a table that is gone by now
                 missed = error
-        return (yield from self._look_again(call, act, expect, route, result, missed))
+        tried = None if view is None else view.route
+        return (yield from self._look_again(call, act, expect, tried, result, missed))
 
     def _look_again(
         self,
@@ -113,21 +121,21 @@ class Router:
     ) -> Steps[T]:
         """Act where the routes say by now; what was missed is true if they have not changed."""
         while True:
-            route = yield from self.routes.read(call, claims=expect is not None)
-            if route == tried and missed is not None:
+            view = yield from self.routes.read(call, claims=expect is not None)
+            if view.route == tried and missed is not None:
                 raise missed
-            if route == tried:
+            if view.route == tried:
                 return result  # type: ignore[no-any-return]
-            tried, missed = route, None
+            tried, missed = view.route, None
             try:
-                if route.home is call.binding.home:
+                if tried.home is call.binding.home:
                     result = yield from act(call)
                 else:
-                    result = yield from self._elsewhere(call, route.home, act, expect)
-                if result or self.routes.are_fresh():
+                    result = yield from self._elsewhere(call, tried.home, act, expect)
+                if result or view.is_fresh():
                     return result  # type: ignore[no-any-return]
             except (Conflict, SchemaMismatch) as error:
-                if self.routes.are_fresh() and isinstance(error, Conflict):
+                if view.is_fresh() and isinstance(error, Conflict):
                     raise
                 missed = error
 
@@ -175,37 +183,37 @@ class Router:
         self, listing: Listing, act: Callable[[Sequence[Binding]], Steps[T]]
     ) -> Steps[T]:
         """Act on all tables that hold rows of a type; in the first of two they were left."""
-        route = self.routes.known(listing.binding, claims=False)
-        if route is None:
-            route = yield from self.routes.read(listing, claims=False)
+        view = self.routes.known(listing.binding, claims=False)
+        if view is None:
+            view = yield from self.routes.read(listing, claims=False)
         while True:
             result: Any = None
             gone: SchemaMismatch | None = None
             try:
-                result = yield from act(_tables(listing, route.home))
-                if self.routes.are_fresh():
+                result = yield from act(_tables(listing, view.route.home))
+                if view.is_fresh():
                     return result  # type: ignore[no-any-return]
             except SchemaMismatch as error:
                 gone = error
-            before, route = route, (yield from self.routes.read(listing, claims=False))
-            if route == before and gone is not None:
+            before, view = view, (yield from self.routes.read(listing, claims=False))
+            if view.route == before.route and gone is not None:
                 raise gone
-            if route == before:
+            if view.route == before.route:
                 return result  # type: ignore[no-any-return]
 
-    def place(self, call: Call) -> Steps[Call]:
+    def place(self, call: Call) -> Steps[Placed]:
         """Return a call on the actor where it lives now."""
-        route = self.routes.known(call.binding, claims=True)
-        if route is None:
-            route = yield from self.routes.read(call, claims=True)
-        if route.home is call.binding.home:
-            return call
-        left, target = self._places(call, route.home)
+        view = self.routes.known(call.binding, claims=True)
+        if view is None:
+            view = yield from self.routes.read(call, claims=True)
+        if view.route.home is call.binding.home:
+            return Placed(call, view)
+        left, target = self._places(call, view.route.home)
         if left is not None and (yield from _is_there(left)):
-            return left
+            return Placed(left, view)
         if target is None:
             raise call.moved()
-        return target
+        return Placed(target, view)
 
     def prepare(self, calls: Iterable[Call], *, claims: bool) -> Rounds[None]:
         """Read the routes once for many calls; what goes wrong then, each call will find."""
@@ -221,23 +229,22 @@ class Router:
         """Write all or none, wherever the actors live."""
         entries = [ask.at(ask.call) for ask in asks]  # which refuses what can't be stored
         yield from self.prepare([ask.call for ask in asks], claims=True)
-        placed: list[Call] = []
+        before: list[Any] = []
         while True:
-            before = placed
             placed = yield from side_by_side([self.place(ask.call) for ask in asks])
             try:
                 entries = [
                     entry if entry.call is call else ask.at(call)
-                    for ask, call, entry in zip(asks, placed, entries, strict=True)
+                    for ask, (call, _), entry in zip(asks, placed, entries, strict=True)
                 ]
                 return (yield from put_all(entries, overwrite_corrupt, deadline))
             except (BatchConflict, SchemaMismatch) as error:
-                stay = [call.statements.layout for call in placed]
-                if [call.statements.layout for call in before] == stay:
+                at_home = all(p.call is ask.call for p, ask in zip(placed, asks, strict=True))
+                is_fresh = at_home and all(view.is_fresh() for _, view in placed)
+                where = [(call.statements.layout, view.route) for call, view in placed]
+                if where == before or (is_fresh and isinstance(error, BatchConflict)):
                     raise
-                at_home = all(c is ask.call for c, ask in zip(placed, asks, strict=True))
-                if at_home and self.routes.are_fresh() and isinstance(error, BatchConflict):
-                    raise
+                before = where
                 self.routes.forget()
 
 

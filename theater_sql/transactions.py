@@ -123,7 +123,8 @@ class Transaction:
         a lock of all they will write can't deadlock. What is not there can't be locked.
         """
         place = self._core.router.place
-        calls = self._run_many(side_by_side([place(call) for call in self._core.calls(actors)]))
+        placed = self._run_many(side_by_side([place(call) for call in self._core.calls(actors)]))
+        calls = [call for call, _ in placed]
         self._run_many(side_by_side([call.find() for call in calls]))
         calls.sort(key=lambda call: (call.statements.layout.table.fullname, call.key))
         for _, group in groupby(calls, key=lambda call: call.statements.layout):

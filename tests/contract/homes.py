@@ -17,7 +17,7 @@ from theater_sql import ActorRegistry, SQLStorage
 from theater_sql.homes import Home, marker
 from theater_sql.migrations.fences import lower_fence
 from theater_sql.migrations.stages import Stages
-from theater_sql.routes import Route
+from theater_sql.routes import Route, View
 
 SEVEN = UUID(int=7)
 CRATE, NUMBERED = "homes.Crate", "homes.Numbered"
@@ -101,8 +101,9 @@ class World:
         own, generic = NEW.match(name).layout, NEW.generic
         closed, opened = (generic, own) if home.creates_in_table else (own, generic)
         with self.engine.begin() as connection:
-            Stages(connection, NEW).enter(name, home)
-            Stages(connection, NEW).fence([name], closed, opened)
+            stages = Stages(connection, NEW)
+            stages.enter(name, home, stages.home(name))
+            stages.fence([name], closed, opened)
 
     def _fill(self, name: str, kinds: str) -> dict[Any, tuple[int, Any]]:
         there = {}
@@ -146,5 +147,4 @@ class World:
 
 def believe(door: Door, name: str, home: Home) -> None:
     """Have a storage believe for long that a type is where it was."""
-    routes = door.raw._core.router.routes
-    routes._routes, routes._until = {name: Route(home, 1)}, inf
+    door.raw._core.router.routes._views = {name: View(Route(home, 1), inf)}

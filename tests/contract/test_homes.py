@@ -34,6 +34,7 @@ from theater_sql.backends.postgresql import PostgreSQLSession
 from theater_sql.backends.sqlite_sessions import SQLiteSession
 from theater_sql.homes import Home, marker
 from theater_sql.migrations.stages import Stages
+from theater_sql.routes import Route, View
 
 TYPE = "homes.Parcel"
 SEVEN = UUID(int=7)
@@ -66,7 +67,7 @@ class Stage:
         own, generic = NEW.match(TYPE).layout, NEW.generic
         with engine.begin() as connection:
             stages = Stages(connection, NEW)
-            stages.enter(TYPE, home)
+            stages.enter(TYPE, home, stages.home(TYPE))
             if home.creates_in_table:
                 stages.fence([TYPE], generic, own)
             else:  # which no stage comes to with markers left
@@ -279,9 +280,7 @@ def believing(door: Door, home: Home) -> Iterator[None]:
 
 def freeze(door: Door, home: Home) -> None:
     """Have a storage believe a home for long, as a process does that was stopped meanwhile."""
-    routes = door.raw._core.router.routes
-    routes._routes = {TYPE: type("Frozen", (), {"home": home, "epoch": 1})()}
-    routes._until = float("inf")
+    door.raw._core.router.routes._views = {TYPE: View(Route(home, 1), float("inf"))}
 
 
 def test_a_steady_home_costs_no_statement_more(
@@ -313,7 +312,8 @@ def test_calls_at_once_stay_in_order_when_the_routes_are_old(url: str) -> None:
         async with AsyncSQLStorage(url, NEW) as storage:
             await storage.create_all()
             first = await storage.put(TYPE, "a", Parcel())
-            storage._core.router.routes._until = 0.0
+            routes = storage._core.router.routes
+            routes._views = {name: View(view.route, 0.0) for name, view in routes._views.items()}
             puts = [
                 storage.put(TYPE, "a", Parcel(n), expect=expect, etag=etag)
                 for n, (expect, etag) in enumerate(zip([first, *etags], etags, strict=False))

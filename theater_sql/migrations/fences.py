@@ -19,31 +19,26 @@ from theater_sql.tables import Layout
 def raise_fence(layout: Layout, name: str, schema: str | None, dialect: Dialect) -> Iterator[str]:
     """Yield the DDL that refuses new rows of an actor type; if it is there, it is made anew.
 
-    A row whose key is there is let through to the primary key, which says so.
+    It comes behind the insert: what the primary key has refused does not get there, and what
+    another transaction does meanwhile, or a snapshot does not show, makes no difference.
     """
-    table = _quoted(layout.table.name, schema, dialect)
+    yield from lower_fence(layout, name, schema, dialect)
     trigger = _trigger(layout, name)
     is_of_type = _condition(layout, name, dialect)
-    columns = [_quoted(key.name, None, dialect) for key in layout.keys]
-    same = " AND ".join(f"a.{column} = NEW.{column}" for column in columns)
-    is_new = f"NOT EXISTS (SELECT 1 FROM {table} AS a WHERE {same})"
-    yield from lower_fence(layout, name, schema, dialect)
+    table = _quoted(layout.table.name, None, dialect)
+    called = _quoted(trigger, schema, dialect)
     if dialect.name == "sqlite":
-        is_new = is_new.replace(table, _quoted(layout.table.name, None, dialect))
-        body = f"BEGIN SELECT RAISE(ABORT, '{FENCE}') WHERE {is_new}; END"
-        called = _quoted(trigger, schema, dialect)
-        on = _quoted(layout.table.name, None, dialect)
-        yield f"CREATE TRIGGER {called} BEFORE INSERT ON {on}{is_of_type} {body}"
+        body = f"BEGIN SELECT RAISE(ABORT, '{FENCE}'); END"
+        yield f"CREATE TRIGGER {called} AFTER INSERT ON {table}{is_of_type} {body}"
         return
-    function = _quoted(trigger, schema, dialect)
     yield (
-        f"CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN IF {is_new} "
-        f"THEN RAISE EXCEPTION '{FENCE}' USING ERRCODE = '{FENCE_STATE}'; END IF; "
-        "RETURN NEW; END$$"
+        f"CREATE FUNCTION {called}() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$BEGIN RAISE EXCEPTION '{FENCE}' USING ERRCODE = '{FENCE_STATE}'; END$$"
     )
     yield (
-        f"CREATE TRIGGER {_quoted(trigger, None, dialect)} BEFORE INSERT ON {table} "
-        f"FOR EACH ROW{is_of_type} EXECUTE FUNCTION {function}()"
+        f"CREATE TRIGGER {_quoted(trigger, None, dialect)} AFTER INSERT "
+        f"ON {_quoted(layout.table.name, schema, dialect)} "
+        f"FOR EACH ROW{is_of_type} EXECUTE FUNCTION {called}()"
     )
 
 

@@ -158,7 +158,7 @@ def _connected(
         engine = connection.engine.execution_options(
             schema_translate_map=connection.get_execution_options().get("schema_translate_map")
         )
-        with own_connection(engine) as own:
+        with own_connection(engine, connection) as own:
             return act(own, actors)
 
 

@@ -10,6 +10,7 @@ import time
 from typing import Final
 
 import sqlalchemy as sa
+from alembic.util import CommandError
 from sqlalchemy.engine import Connection
 
 from theater_sql.bindings import Binding
@@ -19,6 +20,7 @@ from theater_sql.migrations.stages import Stages
 from theater_sql.registry import ActorRegistry
 
 _LOG: Final = logging.getLogger("theater_sql.migrations")
+_PAGE: Final = 500
 _MOST_TOLD: Final = 20
 """Rows that are listed by their ids."""
 
@@ -35,82 +37,117 @@ class Promotion(Stages):
 
     def promote(self) -> list[Stay]:
         """Move all rows to the type's own table; those that don't fit stay, and are returned."""
+        own, generic = self._own, self._generic
         while True:
-            match self._route():
+            match home := self._home():
                 case Home.TABLE:
-                    self.transact(self._remove_markers)
-                    return []
+                    self._remove_markers()
+                    if not self.transact(self._has_rows):
+                        return []
+                    self._enter(Home.PROMOTING, home, closed=generic, opened=own)
                 case Home.GENERIC:
                     # Who still believes in a table of before must not create in this one.
-                    self.transact(
-                        lambda: self._enter(Home.PREPARING_PROMOTE, self._own, self._generic)
-                    )
+                    self._enter(Home.PREPARING_PROMOTE, home, closed=own, opened=generic)
                 case Home.DEMOTING:
                     # Rows are in both tables: code without this one must not create any.
-                    self.transact(
-                        lambda: self._enter(Home.PREPARING_DEMOTE, self._generic, self._own)
-                    )
+                    self._enter(Home.PREPARING_DEMOTE, home, closed=generic, opened=own)
                 case Home.PREPARING_PROMOTE | Home.PREPARING_DEMOTE:
                     self.wait()
-                    self.transact(lambda: self._enter(Home.PROMOTING, self._generic, self._own))
+                    self._enter(Home.PROMOTING, home, closed=generic, opened=own)
                 case Home.PROMOTING:
                     self.wait()
-                    if stay := self._move(self._generic, self._own):
+                    if stay := self._move(generic, own):
                         return stay
-                    self.transact(lambda: self._enter(Home.TABLE))
+                    self._enter(Home.TABLE, home)
 
     def demote(self) -> list[Stay]:
         """Move all rows back to the generic table."""
+        own, generic = self._own, self._generic
         while True:
-            match self._route():
+            match home := self._home():
                 case Home.GENERIC:
                     return []
                 case Home.TABLE | Home.PROMOTING:
-                    self.transact(lambda: self._enter(Home.PREPARING_DEMOTE))
+                    self._enter(Home.PREPARING_DEMOTE, home, closed=generic, opened=own)
                 case Home.PREPARING_DEMOTE | Home.PREPARING_PROMOTE:
                     self.wait()
-                    self.transact(self._remove_markers)
-                    self.transact(lambda: self._enter(Home.DEMOTING, self._own, self._generic))
+                    self._remove_markers()
+                    self._enter(Home.DEMOTING, home, closed=own, opened=generic)
                 case Home.DEMOTING:
                     self.wait()
-                    if stay := self._move(self._own, self._generic):
+                    if stay := self._move(own, generic):
                         return stay
-                    self.transact(lambda: self._enter(Home.GENERIC))
+                    self._enter(Home.GENERIC, home)
 
     def misfits(self, most: int = _MOST_TOLD) -> list[Stay]:
         """Return rows of the generic table that don't fit the type's own, at most so many."""
         return Move(self.connection, self.backend, self._generic, self._own).misfits(most)
 
-    def _route(self) -> Home:
+    def _home(self) -> Home:
         """Return where the type is, claiming a route for one that has none."""
-
-        def read() -> Home:
-            home = self.home(self._own.name)
+        home: Home | None = None
+        while home is None:
+            home = self.transact(lambda: self.home(self._own.name))
             if home is None:
-                self.enter(self._own.name, home := self._home_of_rows())
-            return home
+                self.transact(self._claim)
+        if home is Home.RENAMED:
+            raise CommandError(f"{self._own.name}: the type has another name by now")
+        return home
 
-        result: Home = self.transact(read)
-        return result
+    def _claim(self) -> None:
+        former = [self.home(name) for name in self._own.aliases]
+        elsewhere = [home for home in former if home not in (None, Home.TABLE, Home.RENAMED)]
+        home = Home.GENERIC if elsewhere or self._has_rows() else Home.TABLE
+        self.enter(self._own.name, home, None)
 
-    def _home_of_rows(self) -> Home:
+    def _has_rows(self) -> bool:
+        """Tell whether the generic table has rows of the type, under any of its names."""
         types = self._generic.layout.scope[0]
         query = sa.select(sa.literal(1)).where(types.in_(self._names)).limit(1)
-        return Home.GENERIC if self.connection.scalar(query) else Home.TABLE
+        return self.connection.scalar(query) is not None
 
     def _enter(
-        self, home: Home, closed: Binding | None = None, opened: Binding | None = None
+        self,
+        home: Home,
+        before: Home,
+        *,
+        closed: Binding | None = None,
+        opened: Binding | None = None,
     ) -> None:
-        """Write the stage down, and keep new rows out of the table that is left."""
-        self.enter(self._own.name, home)
-        if closed is not None and opened is not None:
-            self.fence(self._names, closed.layout, opened.layout)
+        """Write the stage down, and keep new rows out of the table that is left.
+
+        If somebody else has changed it meanwhile, nothing is done: look again.
+        """
+
+        def enter() -> bool:
+            if not self.enter(self._own.name, home, before):
+                return False
+            for name in self._own.aliases:  # code may know the type by a name of before
+                former = self.home(name)
+                if former is not Home.RENAMED:
+                    self.enter(name, home, former)
+            if closed is not None and opened is not None:
+                self.fence(self._names, closed.layout, opened.layout)
+            return True
+
+        if self.transact(enter):
+            _LOG.info("%s: %s", self._own.name, home.value)
 
     def _remove_markers(self) -> None:
         """Remove what moved rows left behind; every process knows by now where they are."""
+        while self.transact(self._remove_some_markers):
+            pass
+
+    def _remove_some_markers(self) -> int:
         table = self._generic.layout.table
+        keys = (table.c.actor_type, table.c.actor_id)
         where = (table.c.actor_type.in_(self._names), table.c.state.is_(None))
-        self.connection.execute(sa.delete(table).where(*where, table.c.etag.between(*MARKERS)))
+        markers = sa.select(*keys).where(*where, table.c.etag.between(*MARKERS)).limit(_PAGE)
+        some = self.connection.execute(markers).all()
+        if some:
+            gone = sa.tuple_(*keys).in_([tuple(key) for key in some])
+            self.connection.execute(sa.delete(table).where(gone, table.c.state.is_(None)))
+        return len(some)
 
     def _move(self, source: Binding, target: Binding) -> list[Stay]:
         move = Move(self.connection, self.backend, source, target)

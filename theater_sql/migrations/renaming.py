@@ -6,6 +6,7 @@ import logging
 from typing import Final
 
 import sqlalchemy as sa
+from alembic.util import CommandError
 from sqlalchemy.engine import Connection
 
 from theater_sql.homes import Home
@@ -43,11 +44,23 @@ class Renaming(Stages):
 
     def _close(self) -> None:
         """Let the new name have the old one's home, and keep new rows from the old one."""
-        home = self.home(self._old)
-        if home is not None and home is not Home.RENAMED and self.home(self._new) is None:
-            self.enter(self._new, home)
+        old, new = self.home(self._old), self.home(self._new)
+        if old is Home.RENAMED:
+            return
+        moving = old is not None and not old.is_steady
+        wanted = old or Home.GENERIC
+        if moving or new not in (None, Home.RENAMED, wanted):
+            raise CommandError(
+                f"{self._old} is {wanted.value}, {self._new} is {(new or wanted).value}: rows can "
+                "be renamed where both are in the generic table, or the new name has none yet"
+            )
+        if new is not wanted:
+            self.enter(self._new, wanted, new)
+        opened = self._generic if wanted is Home.GENERIC else None
+        self.fence([self._new], None, opened)
         self.fence([self._old], self._generic)
-        self.enter(self._old, Home.RENAMED)
+        self.enter(self._old, Home.RENAMED, old)
+        _LOG.info("%s: %s", self._old, Home.RENAMED.value)
 
     def _rename_page(self) -> int:
         table = self._generic.table

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -19,7 +18,6 @@ from theater_sql.migrations.fences import lower_fence, raise_fence
 from theater_sql.registry import ActorRegistry
 from theater_sql.tables import Layout
 
-_LOG: Final = logging.getLogger("theater_sql.migrations")
 _SETTINGS: Final = {
     "lock_timeout": "100ms",  # writers wait behind whoever waits for their table
     "statement_timeout": "60s",
@@ -28,6 +26,8 @@ _SETTINGS: Final = {
     "enable_mergejoin": "off",
     "enable_seqscan": "off",
 }
+_SEEN: Final = "SELECT current_setting('search_path'), current_setting('role')"
+_SEE: Final = "SELECT set_config('search_path', :path, false), set_config('role', :role, false)"
 _PAUSE: Final = 1.0
 """Seconds between two tries for a lock, in which writers go on."""
 
@@ -51,16 +51,21 @@ class Stages:
         home = self.connection.scalar(query)
         return None if home is None else Home(home)
 
-    def enter(self, name: str, home: Home) -> None:
-        """Write a type's home down."""
-        where = self.routes.c.name == name
-        values = {"home": home.value, "epoch": self.routes.c.epoch + 1}
-        if not self.connection.execute(sa.update(self.routes).where(where).values(values)).rowcount:
-            row = {"name": name, "home": home.value, "epoch": 1}
-            self.connection.execute(sa.insert(self.routes).values(row))
-        _LOG.info("%s: %s", name, home.value)
+    def enter(self, name: str, home: Home, before: Home | None) -> bool:
+        """Write a type's home down, and tell whether it was where it was ``before``."""
+        table = self.routes
+        if before is None:
+            insert: Any = self.backend.insert(table).values(name=name, home=home.value, epoch=1)
+            statement = insert.on_conflict_do_nothing(index_elements=[table.c.name])
+        else:
+            where = (table.c.name == name, table.c.home == before.value)
+            values = {"home": home.value, "epoch": table.c.epoch + 1}
+            statement = sa.update(table).where(*where).values(values)
+        return self.connection.execute(statement).rowcount == 1
 
-    def fence(self, names: Iterable[str], closed: Layout, opened: Layout | None = None) -> None:
+    def fence(
+        self, names: Sequence[str], closed: Layout | None, opened: Layout | None = None
+    ) -> None:
         """Keep new rows of types out of one table, and let them into another."""
         for layout, change in ((opened, lower_fence), (closed, raise_fence)):
             for name in names if layout is not None else ():
@@ -95,9 +100,12 @@ class Stages:
             time.sleep(_PAUSE)
 
 
-def own_connection(engine: Engine) -> Connection:
-    """Return a connection for a promotion beside the one that has the turn to migrate."""
+def own_connection(engine: Engine, beside: Connection | None = None) -> Connection:
+    """Return a connection for a move, which sees the tables that the upgrade's own sees."""
     connection = engine.connect()
+    if beside is not None:
+        path, role = beside.exec_driver_sql(_SEEN).one()
+        connection.execute(sa.text(_SEE), {"path": path, "role": role})
     calls = ", ".join(
         f"set_config('{name}', '{value}', false)" for name, value in _SETTINGS.items()
     )

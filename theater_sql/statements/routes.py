@@ -13,13 +13,17 @@ from theater_sql.tables import Layout
 
 
 class RouteStatements:
-    """ALL reads names, homes and epochs. CLAIM, of a name and a home, writes a missing route."""
+    """ALL reads names, homes and epochs.
+
+    A claim, of a name, a home and the type's other names, writes a missing route.
+    """
 
     def __init__(self, routes: sa.Table, generic: Layout, backend: Backend) -> None:
         self._routes = routes
         self._types = generic.scope[0]
         self._backend = backend
         self._layout = Layout(routes, (routes.c.name,), ())
+        self._claims: dict[int, Statement] = {}
 
     @cached_property
     def all(self) -> Statement:
@@ -27,13 +31,22 @@ class RouteStatements:
         sql, order = self._compiled(sa.select(table.c.name, table.c.home, table.c.epoch))
         return Statement(self._layout, False, sql, order, None, token=None, many=True)
 
-    @cached_property
-    def claim(self) -> Statement:
-        """The home is the generic table after all, if rows of the type are there already."""
+    def claim(self, others: int) -> Statement:
+        """Return the claim of a type with so many other names.
+
+        The home is the generic table after all, if rows of any of its names are there already.
+        """
+        if others not in self._claims:
+            self._claims[others] = self._claim(others)
+        return self._claims[others]
+
+    def _claim(self, others: int) -> Statement:
         table = self._routes
-        name = sa.bindparam("p0", type_=table.c.name.type)
-        home = sa.bindparam("p1", type_=table.c.home.type)
-        has_rows = sa.select(sa.literal_column("1")).where(self._types == name).exists()
+        name, home, *former = [
+            sa.bindparam(f"p{i}", type_=table.c.name.type) for i in range(2 + others)
+        ]
+        is_named = self._types.in_([name, *former])
+        has_rows = sa.select(sa.literal_column("1")).where(is_named).exists()
         generic: sa.ColumnClause[str] = sa.literal_column(f"'{Home.GENERIC.value}'")
         query = sa.select(name, sa.case((has_rows, generic), else_=home), sa.literal_column("1"))
         insert: Any = self._backend.insert(table)
