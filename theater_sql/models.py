@@ -13,8 +13,6 @@ from sqlalchemy.orm.attributes import set_committed_value
 from theater_sql.codec import CodecError, Field
 from theater_sql.tables import BOOKKEEPING, default_source
 
-Key = tuple[Any, ...]
-
 
 class ModelShape:
     """A mapped class whose transient instances are the states."""
@@ -52,7 +50,7 @@ class ModelShape:
             return self._defaults[key]()
         return getattr(state, key)
 
-    def identify(self, state: Any, key: Key) -> None:
+    def identify(self, state: Any, key: tuple[Any, ...]) -> None:
         """Write the actor's id into a state."""
         for attribute, value in zip(self._keys, key, strict=True):
             set_committed_value(state, attribute, value)

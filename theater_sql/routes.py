@@ -89,7 +89,7 @@ class Routes:
         any other name claims nothing, and what it finds out is not kept.
         """
         binding = call.binding
-        yield from self.refresh(call, call.deadline)
+        yield from self.refresh(call)
         tries = claims or (self._is_shared and binding.in_generic is not None)
         if binding.name not in self._views and tries:
             fault = yield from self._claim_all(call, claims=claims)
@@ -120,7 +120,7 @@ class Routes:
             call.raise_fault(outcome)
             if not self._is_shared:
                 self._claimed.add(name)
-            yield from self.refresh(call, call.deadline)
+            yield from self.refresh(call)
         return False
 
     def _claim(self, call: Call | Listing, name: str, home: Home, *, claims: bool) -> Operation:
@@ -134,20 +134,20 @@ class Routes:
         statement = self._statements.claim(len(others))
         return Operation(statement, key, (name, home.value, *others), deadline)
 
-    def refresh(self, call: Refusals, deadline: float) -> Steps[None]:
+    def refresh(self, call: Refusals) -> Steps[None]:
         """Read all routes."""
         until = time.monotonic() + homes.LIFETIME
-        outcome = yield Operation(self._statements.all, (), (), deadline)
+        outcome = yield Operation(self._statements.all, (), (), call.deadline)
         call.raise_fault(outcome)
         self._views = {
             name: View(Route(_home(call, home), epoch), until, self._is_told)
             for name, home, epoch in outcome.answer
         }
 
-    def renew(self, call: Refusals, deadline: float) -> Steps[None]:
+    def renew(self, call: Refusals) -> Steps[None]:
         """Read all routes behind a call that is through, whatever comes of it."""
         with suppress(StorageError):
-            yield from self.refresh(call, deadline)
+            yield from self.refresh(call)
 
 
 def _home(call: Refusals, text: str) -> Home:

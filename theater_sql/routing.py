@@ -64,6 +64,20 @@ class Ask(NamedTuple):
         return Entry(call, call.prepare(self.state, self.etag), self.expect)
 
 
+class Tried(NamedTuple):
+    """What came of a call under a route."""
+
+    route: Route
+    result: Any
+    missed: StorageError | None
+
+    def outcome(self) -> Any:
+        """Return the result, or raise what was missed."""
+        if self.missed is not None:
+            raise self.missed
+        return self.result
+
+
 class Placed(NamedTuple):
     """A call on an actor where it lives, as a view of the routes had it."""
 
@@ -99,7 +113,7 @@ class Router:
                 result = yield from steps
                 if result or view.is_fresh():
                     if view.route.home is not call.binding.home and view.is_old():
-                        yield from self.routes.renew(call, call.deadline)  # the move may be over
+                        yield from self.routes.renew(call)  # the move may be over
                     return result  # type: ignore[no-any-return]
             except Conflict as error:
                 if view.is_fresh():
@@ -107,37 +121,45 @@ class Router:
                 missed = error
             except SchemaMismatch as error:  # ActorMoved, or a table that is gone by now
                 missed = error
-        tried = None if view is None else view.route
-        return (yield from self._look_again(call, act, expect, tried, result, missed))
+        tried = None if view is None else Tried(view.route, result, missed)
+        return (yield from self._carry_out_again(call, act, expect, tried))
+
+    def _carry_out_again(
+        self, call: Call, act: Act[T], expect: Etag | Expect | None, tried: Tried | None
+    ) -> Steps[T]:
+        def anew(home: Home) -> Steps[T]:
+            is_home = home is call.binding.home
+            return act(call) if is_home else self._elsewhere(call, home, act, expect)
+
+        claims = expect is not None
+        return (yield from self._look_again(call, anew, claims, tried, is_sure=bool))
 
     def _look_again(
         self,
-        call: Call,
-        act: Act[T],
-        expect: Etag | Expect | None,
-        tried: Route | None,
-        result: Any,
-        missed: StorageError | None,
+        subject: Call | Listing,
+        act: Callable[[Home], Steps[T]],
+        claims: bool,
+        tried: Tried | None,
+        *,
+        is_sure: Callable[[T], bool],
     ) -> Steps[T]:
-        """Act where the routes say by now; what was missed is true if they have not changed."""
+        """Act where the routes say by now; what was missed is true if they have not changed.
+
+        ``is_sure`` tells of a result that no other table could have changed it.
+        """
         while True:
-            view = yield from self.routes.read(call, claims=expect is not None)
-            if view.route == tried and missed is not None:
-                raise missed
-            if view.route == tried:
-                return result  # type: ignore[no-any-return]
-            tried, missed = view.route, None
+            view = yield from self.routes.read(subject, claims=claims)
+            if tried is not None and view.route == tried.route:
+                return tried.outcome()  # type: ignore[no-any-return]
             try:
-                if tried.home is call.binding.home:
-                    result = yield from act(call)
-                else:
-                    result = yield from self._elsewhere(call, tried.home, act, expect)
-                if result or view.is_fresh():
-                    return result  # type: ignore[no-any-return]
+                result = yield from act(view.route.home)
+                if view.is_fresh() or is_sure(result):
+                    return result
+                tried = Tried(view.route, result, None)
             except (Conflict, SchemaMismatch) as error:
                 if view.is_fresh() and isinstance(error, Conflict):
                     raise
-                missed = error
+                tried = Tried(view.route, None, error)
 
     def _elsewhere(
         self, call: Call, home: Home, act: Act[T], expect: Etag | Expect | None
@@ -183,23 +205,21 @@ class Router:
         self, listing: Listing, act: Callable[[Sequence[Binding]], Steps[T]]
     ) -> Steps[T]:
         """Act on all tables that hold rows of a type; in the first of two they were left."""
+
+        def anew(home: Home) -> Steps[T]:
+            return act(_tables(listing, home))
+
         view = self.routes.known(listing.binding, claims=False)
-        if view is None:
-            view = yield from self.routes.read(listing, claims=False)
-        while True:
-            result: Any = None
-            gone: SchemaMismatch | None = None
+        tried: Tried | None = None
+        if view is not None:
             try:
-                result = yield from act(_tables(listing, view.route.home))
+                result = yield from anew(view.route.home)
                 if view.is_fresh():
-                    return result  # type: ignore[no-any-return]
+                    return result
+                tried = Tried(view.route, result, None)
             except SchemaMismatch as error:
-                gone = error
-            before, view = view, (yield from self.routes.read(listing, claims=False))
-            if view.route == before.route and gone is not None:
-                raise gone
-            if view.route == before.route:
-                return result  # type: ignore[no-any-return]
+                tried = Tried(view.route, None, error)
+        return (yield from self._look_again(listing, anew, False, tried, is_sure=lambda _: False))
 
     def place(self, call: Call) -> Steps[Placed]:
         """Return a call on the actor where it lives now."""
