@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlalchemy.engine import URL, Engine
 
+from theater_sql.acts import Ask, Putting, Removing
 from theater_sql.backends import backend_for, engine_for
 from theater_sql.backends.base import Phase
 from theater_sql.bindings import Binding
@@ -33,7 +34,7 @@ from theater_sql.listings import Listing
 from theater_sql.options import MOST_WRITERS, check_choice, check_number, check_timeout
 from theater_sql.registry import ActorRegistry
 from theater_sql.routes import Routes
-from theater_sql.routing import Ask, Putting, Router, without_result
+from theater_sql.routing import Router, without_result
 from theater_sql.statements import Statements
 from theater_sql.statements.routes import RouteStatements
 from theater_sql.tables import Layout
@@ -165,8 +166,7 @@ class Core:
 
     def _delete(self, call: Call, expect: Etag | Expect) -> Steps[None]:
         expect = _checked_etags(call, expect, None)[0]
-        steps = self.router.carry_out(call, lambda call: call.delete(expect), expect)
-        return without_result(steps)
+        return without_result(self.router.carry_out(call, Removing(expect), expect))
 
     def get_many(self, actors: Iterable[Any], timeout: float | None) -> Rounds[Results[Any]]:
         """Return the steps of ``SQLStorage.get_many``."""

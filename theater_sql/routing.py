@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
-from theater_sql.atomic import Entry, put_all
+from theater_sql.acts import Act, Ask
+from theater_sql.atomic import put_all
 from theater_sql.bindings import Binding
 from theater_sql.bulk import Rounds, side_by_side
 from theater_sql.calls import Call, Steps
@@ -31,37 +32,6 @@ from theater_sql.routes import Route, Routes, View
 from theater_sql.statements import Statements
 
 T = TypeVar("T")
-Act = Callable[[Call], Steps[T]]
-
-
-class Putting:
-    """A put that can be made again elsewhere; lighter than a function that holds as much."""
-
-    __slots__ = ("_etag", "_expect", "_overwrite_corrupt", "_state")
-
-    def __init__(self, state: Any, expect: Any, etag: Any, overwrite_corrupt: bool) -> None:
-        self._state = state
-        self._expect = expect
-        self._etag = etag
-        self._overwrite_corrupt = overwrite_corrupt
-
-    def __call__(self, call: Call) -> Steps[Etag]:
-        return call.put(
-            self._state, self._expect, self._etag, overwrite_corrupt=self._overwrite_corrupt
-        )
-
-
-class Ask(NamedTuple):
-    """One write of a batch that is all or nothing, as the caller asked for it."""
-
-    call: Call
-    state: Any
-    expect: Etag | Expect
-    etag: Etag | None
-
-    def at(self, call: Call) -> Entry:
-        """Return the write where the actor lives."""
-        return Entry(call, call.prepare(self.state, self.etag), self.expect)
 
 
 class Tried(NamedTuple):

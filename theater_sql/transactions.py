@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from itertools import groupby
 from typing import Any, TypeVar, overload
+from uuid import UUID
 
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError, UnboundExecutionError
@@ -14,7 +15,7 @@ from sqlalchemy.orm import Session, scoped_session
 
 from theater_sql.backends.base import Action, AnyStatement, Atomic, Borrowed, Fault, Phase
 from theater_sql.bulk import Rounds, items_of, side_by_side
-from theater_sql.calls import Steps
+from theater_sql.calls import Call, Steps
 from theater_sql.contract import (
     OVERWRITE,
     ActorId,
@@ -36,6 +37,7 @@ from theater_sql.errors import (
     StorageClosed,
     TransactionAborted,
 )
+from theater_sql.homes import is_marker
 from theater_sql.lanes import Outcome, hold
 
 T = TypeVar("T")
@@ -122,17 +124,31 @@ class Transaction:
         The rows are locked in the order of tables and keys, so that two blocks that begin with
         a lock of all they will write can't deadlock. What is not there can't be locked.
         """
+        missing = self._lock(self._core.calls(actors))
+        if missing:  # what the routes say may be old: once more, where they say by now
+            self._core.router.routes.forget()
+            self._lock(missing)
+
+    def _lock(self, calls: Sequence[Call]) -> list[Call]:
+        """Lock rows where they should be, and return the calls that have none there."""
         place = self._core.router.place
-        placed = self._run_many(side_by_side([place(call) for call in self._core.calls(actors)]))
-        calls = [call for call, _ in placed]
-        self._run_many(side_by_side([call.find() for call in calls]))
-        calls.sort(key=lambda call: (call.statements.layout.table.fullname, call.key))
-        for _, group in groupby(calls, key=lambda call: call.statements.layout):
+        there = [call for call, _ in self._run_many(side_by_side([place(call) for call in calls]))]
+        self._run_many(side_by_side([call.find() for call in there]))
+        pairs = sorted(
+            zip(there, calls, strict=True),
+            key=lambda pair: (pair[0].statements.layout.table.fullname, pair[0].key),
+        )
+        missing = []
+        for _, group in groupby(pairs, key=lambda pair: pair[0].statements.layout):
             some = list(group)
-            outcome = self._execute(
-                some[0].statements.lock, [call.key for call in some], Phase.READ
-            )
-            some[0].raise_fault(outcome)
+            call = some[0][0]
+            rows = [call.key for call, _ in some]
+            outcome = self._execute(call.statements.lock, rows, Phase.READ)
+            call.raise_fault(outcome)
+            answers = [outcome.answer] if len(rows) == 1 else outcome.answer
+            found = zip(some, answers, strict=True)
+            missing += [one for (call, one), row in found if row is None or _is_left(call, row[0])]
+        return missing
 
     def _run(self, steps: Steps[T]) -> T:
         return self._run_many(side_by_side([steps]))[0]
@@ -178,9 +194,11 @@ class Transaction:
         try:
             self._send_savepoints()
             savepoint = self._connection.begin_nested()
-            answer = self._borrowed.run(statement, rows)[0]
-            if isinstance(answer, Exception):
-                raise answer
+            answers = self._borrowed.run(statement, rows)
+            for one in answers:
+                if isinstance(one, Exception):
+                    raise one
+            answer = answers[0] if len(rows) == 1 else answers
             if isinstance(statement, Atomic) and not all(answer):
                 savepoint.rollback()
             else:
@@ -206,6 +224,13 @@ class Transaction:
                 self._target.rollback()
             if self._root.is_active:
                 self._root.rollback()
+
+
+def _is_left(call: Call, value: Any) -> bool:
+    etag: Any = None
+    with suppress(Exception):  # one that is damaged is locked as any other
+        etag = call.statements.load_etag(value)
+    return type(etag) is UUID and is_marker(etag)
 
 
 def _connection_of(target: Any, core: Core) -> Connection:

@@ -9,16 +9,18 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
-from tests.faults.movers import ACTORS_THERE, NEW, OLD, RENAMED
-from tests.faults.support import Figure
-from theater_sql import SQLStorage
+from tests.faults.movers import ACTORS_THERE, NEW, OLD, RENAMED, migrate
+from tests.faults.proxy import Cut, Proxy, When
+from tests.faults.support import Figure, admin
+from theater_sql import SQLStorage, homes
 from theater_sql.backends import engine_for
 from theater_sql.migrations.promotion import Promotion
 from theater_sql.migrations.turns import take_turn
@@ -135,6 +137,39 @@ def test_a_type_gets_another_name_under_load(pg_url: str, figure: Figure) -> Non
         names = sa.select(NEW.generic.table.c.actor_type).distinct()
         with sa.create_engine(pg_url, poolclass=NullPool).connect() as connection:
             assert connection.scalars(names).all() == ["shop.Tally"]
+
+
+def test_a_lock_follows_a_row_that_moves(pg_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(homes, "LIFETIME", 0.05)
+    filled(pg_url)
+    with (
+        SQLStorage(pg_url, NEW) as storage,
+        engine_for(pg_url).connect() as connection,
+        storage.in_transaction(connection) as tx,
+        admin(pg_url) as other,
+    ):
+        tx.get("Tally", "7")
+        migrate(pg_url, "promote")
+        tx.lock([("Tally", "7")])
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            other.execute("SELECT 1 FROM tally WHERE actor_id = '7' FOR UPDATE NOWAIT")
+
+
+@pytest.mark.parametrize("what", ["promote", "demote"])
+def test_a_delete_whose_answer_is_lost_while_the_type_moves(
+    pg_url: str, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one that goes out again finds no row in the other table either: it was applied."""
+    monkeypatch.setattr(homes, "LIFETIME", 0.05)
+    filled(pg_url)
+    if what == "demote":
+        migrate(pg_url, "promote")
+    with closing(Proxy(pg_url)) as proxy, SQLStorage(proxy.url, NEW) as storage:
+        etag: Any = storage.get("Tally", "7").etag
+        cut = proxy.arm(Cut("^DELETE", When.AFTER, then=lambda: migrate(pg_url, what)))
+        storage.delete("Tally", "7", expect=etag)
+        assert cut.fired.is_set()
+        assert not storage.get("Tally", "7")
 
 
 def test_sqlite_moves_between_two_writes(sqlite_url: str, figure: Figure) -> None:

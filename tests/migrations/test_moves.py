@@ -9,13 +9,15 @@ from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
 from alembic.util import CommandError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.pool import NullPool
 
-from tests.migrations.commands import Project
 from tests.migrations.project import scratch, write
 from theater_sql import GENERIC, ActorMoved, ActorRegistry, ActorRow, SQLStorage, homes
+from theater_sql.backends import engine_for
 from theater_sql.migrations import upgrade
 from theater_sql.migrations.operations import PromoteActorOp, RenameActorTypeOp
 
@@ -175,16 +177,15 @@ def test_an_environment_without_the_registry_is_told(url: str, tmp_path: Path) -
         upgrade(url, home)
 
 
-def test_offline_the_rows_are_left_to_an_upgrade_with_a_connection(
-    tmp_path: Path, url: str
-) -> None:
-    project = Project(tmp_path / "project", url)
-    project.init()
-    lines = "op.promote_actor('Cart')\nop.rename_actor_type('a', 'b')"
-    write(project.path / "alembic", "0001", None, lines)
-    sql = project.ok("upgrade", "--sql")
-    for called in ("promote_actor", "rename_actor_type"):
-        assert f"-- {called}: rows move when this revision is run with a connection" in sql
+def test_inside_a_transaction_of_the_callers(tmp_path: Path, pg_url: str) -> None:
+    with SQLStorage(pg_url, ACTORS) as storage:
+        storage.create_all()
+    operations = Operations(MigrationContext.configure(engine_for(pg_url).connect()))
+    operations.get_context().opts["theater_sql_actors"] = ACTORS
+    connection = operations.get_bind()
+    with connection.begin(), pytest.raises(CommandError, match="outside of yours"):
+        operations.invoke(PromoteActorOp("Number"))
+    connection.close()
 
 
 def test_operations_know_their_way_back() -> None:

@@ -7,13 +7,28 @@ believes. So no actor can come to be in two tables.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
 from theater_sql.homes import FENCE, FENCE_STATE
 from theater_sql.tables import Layout
+
+
+def change_fences(
+    names: Sequence[str],
+    closed: Layout | None,
+    opened: Layout | None,
+    dialect: Dialect,
+    schema_of: Callable[[Layout], str | None] = lambda layout: layout.table.schema,
+) -> Iterator[sa.DDL]:
+    """Yield what keeps new rows of types out of one table, and lets them into another."""
+    for layout, change in ((opened, lower_fence), (closed, raise_fence)):
+        for name in names if layout is not None else ():
+            assert layout is not None
+            for ddl in change(layout, name, schema_of(layout), dialect):
+                yield sa.DDL(ddl.replace("%", "%%"))  # type: ignore[no-untyped-call]
 
 
 def raise_fence(layout: Layout, name: str, schema: str | None, dialect: Dialect) -> Iterator[str]:

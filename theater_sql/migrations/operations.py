@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 
 from theater_sql.bindings import Binding
 from theater_sql.migrations.moves import Stay
+from theater_sql.migrations.offline import Offline, Script
 from theater_sql.migrations.promotion import Promotion
 from theater_sql.migrations.renaming import Renaming
 from theater_sql.migrations.stages import own_connection
@@ -94,25 +95,28 @@ class RenameActorTypeOp(MigrateOperation):
 
 @Operations.implementation_for(RenameActorTypeOp)
 def _rename(operations: Operations, operation: RenameActorTypeOp) -> None:
+    old, new = operation.old, operation.new
+
     def rename(connection: Connection, actors: ActorRegistry) -> None:
-        left = Renaming(connection, actors, operation.old, operation.new).rename()
+        left = Renaming(connection, actors, old, new).rename()
         if left:
             raise CommandError(
-                f"{operation.old}: {left} rows stay, since {operation.new} has actors of the "
-                "same ids: delete one of each pair, then run this again"
+                f"{old}: {left} rows stay, since {new} has actors of the same ids: delete one of "
+                "each pair, then run this again"
             )
 
-    _connected(operations, "rename_actor_type", rename)
+    actors = _registry(operations, "rename_actor_type")
+    _act(operations, actors, rename, lambda offline: offline.rename(old, new))
 
 
 @Operations.implementation_for(PromoteActorOp)
 def _promote(operations: Operations, operation: PromoteActorOp) -> None:
-    _carry_out(operations, operation, Promotion.promote)
+    _carry_out(operations, operation, Promotion.promote, Offline.promote)
 
 
 @Operations.implementation_for(DemoteActorOp)
 def _demote(operations: Operations, operation: DemoteActorOp) -> None:
-    stay = _carry_out(operations, operation, Promotion.demote)
+    stay = _carry_out(operations, operation, Promotion.demote, Offline.demote)
     if stay:
         raise CommandError(
             f"{operation.name}: {len(stay)} rows can't go to the generic table, the first is "
@@ -128,38 +132,61 @@ def _render(context: AutogenContext, operation: _ActorOp) -> str:
 
 
 def _carry_out(
-    operations: Operations, operation: _ActorOp, move: Callable[[Promotion], list[Stay]]
+    operations: Operations,
+    operation: _ActorOp,
+    move: Callable[[Promotion], list[Stay]],
+    script: Callable[[Offline, Binding], Script],
 ) -> list[Stay]:
-    def carry_out(connection: Connection, actors: ActorRegistry) -> list[Stay]:
-        return move(Promotion(connection, actors, _binding(actors, operation.name)))
+    actors = _registry(operations, operation.called)
+    binding = _binding(actors, operation.name)
 
-    stay = _connected(operations, operation.called, carry_out)
+    def carry_out(connection: Connection, actors: ActorRegistry) -> list[Stay]:
+        return move(Promotion(connection, actors, binding))
+
+    stay = _act(operations, actors, carry_out, lambda offline: script(offline, binding))
     return [] if stay is None else stay
 
 
-def _connected(
-    operations: Operations, called: str, act: Callable[[Connection, ActorRegistry], T]
-) -> T | None:
-    """Act on a connection: the upgrade's, or where moves wait for others, one beside it."""
-    context = operations.get_context()
-    actors: ActorRegistry | None = context.opts.get(ACTORS)
+def _registry(operations: Operations, called: str) -> ActorRegistry:
+    actors: ActorRegistry | None = operations.get_context().opts.get(ACTORS)
     if actors is None:
         raise CommandError(
             f"{called} needs the registry: let env.py call run(actors), or configure(actors=...)"
         )
+    return actors
+
+
+def _act(
+    operations: Operations,
+    actors: ActorRegistry,
+    act: Callable[[Connection, ActorRegistry], T],
+    script: Callable[[Offline], Script],
+) -> T | None:
+    """Act on a connection: the upgrade's, or where moves wait for others, one beside it."""
+    context = operations.get_context()
     connection = context.connection
     if context.as_sql or connection is None:
-        note = f"-- {called}: rows move when this revision is run with a connection"
-        operations.execute(sa.text(note))
+        _write_script(operations, script(Offline(actors, context.dialect)))
         return None
     if connection.dialect.name == "sqlite":
         return act(connection, actors)
+    if connection.in_transaction() and context._transaction is None:
+        raise CommandError(
+            "an actor type moves in transactions of its own: run the upgrade outside of yours"
+        )
     with context.autocommit_block():
         engine = connection.engine.execution_options(
             schema_translate_map=connection.get_execution_options().get("schema_translate_map")
         )
         with own_connection(engine, connection) as own:
             return act(own, actors)
+
+
+def _write_script(operations: Operations, script: Script) -> None:
+    if operations.get_context().dialect.name == "sqlite":
+        script = iter([sa.text("-- on SQLite actors move in an upgrade with a connection only")])
+    for statement in script:
+        operations.execute(statement)
 
 
 def _binding(actors: ActorRegistry, name: str) -> Binding:

@@ -14,7 +14,7 @@ from theater_sql import homes
 from theater_sql.backends import backend_for
 from theater_sql.backends.base import Action, Phase
 from theater_sql.homes import Home
-from theater_sql.migrations.fences import lower_fence, raise_fence
+from theater_sql.migrations.fences import change_fences
 from theater_sql.registry import ActorRegistry
 from theater_sql.tables import Layout
 
@@ -67,12 +67,9 @@ class Stages:
         self, names: Sequence[str], closed: Layout | None, opened: Layout | None = None
     ) -> None:
         """Keep new rows of types out of one table, and let them into another."""
-        for layout, change in ((opened, lower_fence), (closed, raise_fence)):
-            for name in names if layout is not None else ():
-                assert layout is not None
-                for ddl in change(layout, name, self._schema(layout), self.connection.dialect):
-                    statement: sa.DDL = sa.DDL(ddl.replace("%", "%%"))  # type: ignore[no-untyped-call]
-                    self.connection.execute(statement)
+        dialect = self.connection.dialect
+        for ddl in change_fences(names, closed, opened, dialect, self._schema):
+            self.connection.execute(ddl)
 
     def _schema(self, layout: Layout) -> str | None:
         schema = layout.table.schema
