@@ -6,11 +6,11 @@ ARGS   ?=
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-faults test-all coverage matrix check fmt sql docs bench bench-quick \
+.PHONY: help demo test test-faults test-all coverage matrix check fmt sql docs bench bench-quick bench-moving \
         migrate revision install clean
 
 help:  ## show this text
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.demo  ## store the history of this git repository as actors (ARGS="path --url ...")
 	$(BIN)/theater-sql demo $(ARGS)
@@ -56,6 +56,9 @@ bench: $(VENV)/.bench  ## measure, and rewrite the tables and plots in docs (5 m
 
 bench-quick: $(VENV)/.bench  ## measure the main ratios, as JSON lines (ARGS="--only put_async_pg")
 	$(BIN)/python -m benchmarks quick $(ARGS)
+
+bench-moving: $(VENV)/.bench  ## move 100,000 rows to a table of their own and back beside 4 writers
+	$(BIN)/python -m benchmarks moving $(ARGS)
 
 migrate: $(VENV)/.demo  ## upgrade THEATER_SQL_URL (default sqlite:///theater.db)
 	$(BIN)/alembic upgrade head

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -20,6 +21,7 @@ from sqlalchemy.pool import NullPool
 from tests.faults.movers import ACTORS_THERE, NEW, OLD, RENAMED, migrate
 from tests.faults.proxy import Cut, Proxy, When
 from tests.faults.support import Figure, admin
+from tests.migrations.test_promote import Project
 from theater_sql import SQLStorage, homes
 from theater_sql.backends import engine_for
 from theater_sql.migrations.promotion import Promotion
@@ -104,6 +106,51 @@ def test_there_and_back_under_load(pg_url: str, old: int, figure: Figure) -> Non
         time.sleep(0.5)
     check(pg_url, told, "own", figure)
     assert (counts(told)["moved"] > 0) is (old > 0)
+
+
+TALLIES = """
+from dataclasses import dataclass
+from theater_sql import ActorRegistry
+
+@dataclass
+class Tally:
+    n: int = 0
+
+actors = ActorRegistry()
+actors.register("Tally", state=Tally, table="tally")
+"""
+
+
+def test_the_story_by_the_commands(pg_url: str, tmp_path: Path, figure: Figure) -> None:
+    """From an empty directory to a table of its own and back, while four processes write."""
+    project = Project(tmp_path, pg_url)
+    project.run("init", "shop:actors")
+    project.run("revision", "-m", "first")
+    project.run("upgrade")
+    with SQLStorage(pg_url, OLD) as storage:
+        puts = [("Tally", str(n), {"n": 1}) for n in range(ACTORS_THERE)]
+        storage.put_many(puts).raise_errors()
+    (tmp_path / "shop.py").write_text(TALLIES, encoding="utf-8")
+    project.run("revision", "-m", "tally")
+    [script] = (tmp_path / "alembic" / "versions").glob("*_tally.py")
+    assert "op.promote_actor('Tally')" in script.read_text(encoding="utf-8")
+    with writing(pg_url, *["new"] * 4) as told:
+        time.sleep(0.5)
+        project.run("upgrade")
+        time.sleep(0.5)
+    check(pg_url, told, "own", figure)
+    with writing(pg_url, *["new"] * 4) as more:
+        time.sleep(0.5)
+        project.run("downgrade", "-1")
+        time.sleep(0.5)
+    both = counts(told + more)
+    figure(f"and back: {dict(both)}")
+    assert both["missing"] == 0
+    with SQLStorage(pg_url, NEW) as storage:
+        ids = storage.list_ids("Tally", limit=100_000)
+        found: list[Any] = storage.get_many([("Tally", one) for one in ids]).raise_errors()
+    assert len(found) == ACTORS_THERE + both["created"]
+    assert sum(one.state.n for one in found) == ACTORS_THERE + both["acknowledged"]
 
 
 @pytest.mark.parametrize("what", ["promote", "demote"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -16,10 +17,12 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.pool import NullPool
 
 from tests.migrations.project import scratch, write
-from theater_sql import GENERIC, ActorMoved, ActorRegistry, ActorRow, SQLStorage, homes
+from theater_sql import ABSENT, GENERIC, ActorMoved, ActorRegistry, ActorRow, SQLStorage, homes
 from theater_sql.backends import engine_for
+from theater_sql.homes import Home
 from theater_sql.migrations import upgrade
 from theater_sql.migrations.operations import PromoteActorOp, RenameActorTypeOp
+from theater_sql.routes import Route, View
 
 MANY = 450  # some pages
 
@@ -186,6 +189,39 @@ def test_inside_a_transaction_of_the_callers(tmp_path: Path, pg_url: str) -> Non
     with connection.begin(), pytest.raises(CommandError, match="outside of yours"):
         operations.invoke(PromoteActorOp("Number"))
     connection.close()
+
+
+COPY = """with op.batch_alter_table('theater_actor', recreate='always') as batch:
+    batch.alter_column('version', nullable=False)"""
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_a_table_that_is_copied_keeps_its_fences(url: str, home: Path) -> None:
+    write(home, "0003", "0001", COPY)
+    upgrade(url, home, "0003")
+    with SQLStorage(url, OLD) as old:
+        old._core.router.routes._views = {"Number": View(Route(Home.GENERIC, 1), inf)}
+        with pytest.raises(ActorMoved):
+            old.put("Number", MANY + 1, {"n": 1}, expect=ABSENT)
+    assert in_tables(url)["theater_actor"] == 0
+
+
+class Extra(Base):
+    __tablename__ = "seat_extra"
+    actor_id: Mapped[str] = mapped_column(sa.ForeignKey(SeatRow.actor_id, ondelete="CASCADE"))
+    line: Mapped[int] = mapped_column(primary_key=True)
+
+
+def test_a_demote_that_would_lose_something_is_refused(url: str, home: Path) -> None:
+    upgrade(url, home, "0001")
+    before = in_tables(url)
+    with engine_for(url).begin() as connection:
+        connection.execute(sa.insert(Extra).values(actor_id="s3", line=1))
+    with pytest.raises(CommandError, match=r"moves_seat: table seat_extra .* ON DELETE CASCADE"):
+        upgrade(url, home, "0002")
+    assert in_tables(url)["moves_seat"] == before["moves_seat"]
+    with engine_for(url).connect() as connection:
+        assert connection.scalar(sa.select(sa.func.count()).select_from(Extra)) == 1
 
 
 def test_operations_know_their_way_back() -> None:

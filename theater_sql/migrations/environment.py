@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection
 from theater_sql.backends import engine_for, normal_url
 from theater_sql.migrations.operations import ACTORS
 from theater_sql.migrations.places import placed, placing
+from theater_sql.migrations.promotion import raise_fences
 from theater_sql.migrations.rendering import render_item
 from theater_sql.migrations.revisions import complete
 from theater_sql.migrations.turns import take_turn
@@ -88,6 +89,7 @@ def configure(*, actors: ActorRegistry | None = None, **options: Any) -> None:
     tables = [t for one in to_list(options.get("target_metadata"), []) for t in one.tables.values()]
     options.setdefault("include_schemas", any(table.schema for table in tables))
     options["include_name"] = _known(tables, options.get("include_name"))
+    options["on_version_apply"] = [*to_list(options.get("on_version_apply"), []), _fencing(actors)]
     if connection is None:
         options.setdefault("dialect_opts", {"paramstyle": "named"})  # else a % comes out doubled
     else:
@@ -105,6 +107,18 @@ def _placed(connection: Connection, target: Any) -> Any:
     default = connection.dialect.default_schema_name
     schemas = {table.schema for one in metadatas for table in one.tables.values()}
     return placed(metadatas, placing(connection)) if default in schemas else target
+
+
+def _fencing(actors: ActorRegistry | None) -> Hook:
+    """Return what mends fences after each revision: SQLite alters a table by copying it, and the
+    copy has none of its triggers.
+    """
+
+    def fence(*, ctx: Any, **_: Any) -> None:
+        if actors is not None and not ctx.as_sql and ctx.dialect.name == "sqlite":
+            raise_fences(ctx.connection, actors)
+
+    return fence
 
 
 def _rendering(theirs: Hook | None) -> Hook:

@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection
 
 from theater_sql.bindings import Binding
 from theater_sql.homes import MARKERS, Home
+from theater_sql.migrations.losses import refuse_losses
 from theater_sql.migrations.moves import Move, Stay
 from theater_sql.migrations.stages import Stages
 from theater_sql.registry import ActorRegistry
@@ -68,6 +69,7 @@ class Promotion(Stages):
                 case Home.GENERIC:
                     return []
                 case Home.TABLE | Home.PROMOTING:
+                    self.transact(lambda: refuse_losses(self.connection, own.layout))
                     self._enter(Home.PREPARING_DEMOTE, home, closed=generic, opened=own)
                 case Home.PREPARING_DEMOTE | Home.PREPARING_PROMOTE:
                     self.wait()
@@ -183,3 +185,14 @@ def waiting_types(connection: Connection, actors: ActorRegistry) -> list[Binding
         if not_home.intersection(names) or connection.scalar(rows):
             waiting.append(binding)
     return waiting
+
+
+def raise_fences(connection: Connection, actors: ActorRegistry) -> None:
+    """Make the fences of the generic table anew, which somebody may have dropped with a copy."""
+    if not sa.inspect(connection).has_table(actors.routes.name, actors.routes.schema):
+        return
+    routes = actors.routes.c
+    was_claimed = sa.and_(routes.home == Home.TABLE.value, routes.epoch == 1)
+    closed = [home.value for home in Home if home.creates_in_table or home is Home.RENAMED]
+    left = sa.select(routes.name).where(routes.home.in_(closed), ~was_claimed)
+    Stages(connection, actors).fence(connection.scalars(left).all(), actors.generic)
