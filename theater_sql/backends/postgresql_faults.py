@@ -36,6 +36,7 @@ _BY_STATE: Final[dict[str, tuple[Action, Any, str]]] = {
     "57P02": (Action.RESEND, OutcomeUnknown, "the server crashed"),
     # The server refused before it did anything; this connection is of no use.
     "25006": (Action.RECONNECT, Unavailable, "the server is read-only"),
+    "25P04": (Action.RECONNECT, Unavailable, "the transaction took too long"),
     "25P03": (Action.RECONNECT, Unavailable, "the session idled in a transaction"),
     "57P03": (Action.RECONNECT, Unavailable, "the server is starting up or shutting down"),
     "57P04": (Action.RECONNECT, Unavailable, "the database was dropped"),
@@ -43,23 +44,29 @@ _BY_STATE: Final[dict[str, tuple[Action, Any, str]]] = {
     "53300": (Action.RECONNECT, Unavailable, "the server has too many connections"),
     "26000": (Action.RECONNECT, Unavailable, "a pooler lost a prepared statement"),
     "42P05": (Action.RECONNECT, Unavailable, "a pooler mixed up prepared statements"),
-    "0A000": (Action.RECONNECT, Unavailable, "a prepared plan is out of date"),
     # The statement was rolled back; the next try may be luckier.
     "40": (Action.RETRY, Unavailable, "another transaction got in the way"),
+    "72": (Action.RETRY, Unavailable, "the snapshot was too old"),
     "57014": (Action.RETRY, Unavailable, "the statement was cancelled or took too long"),
     "55P03": (Action.BLOCKED, Unavailable, "another transaction holds the row"),
     # Trying again would not help.
+    "0A000": (Action.RAISE, SchemaMismatch, f"the table can't do this; {_MIGRATE}"),
     "21000": (Action.RAISE, SchemaMismatch, f"the statement matched a row twice; {_MIGRATE}"),
     "3F000": (Action.RAISE, SchemaMismatch, f"the schema is missing; {_MIGRATE}"),
     "42501": (Action.RAISE, NotPermitted, f"the role lacks a privilege; {_NOTHING}: grant it"),
     "42": (Action.RAISE, SchemaMismatch, f"a table or column is missing or different; {_MIGRATE}"),
     "28": (Action.RAISE, NotPermitted, f"the role may not log in; {_NOTHING}"),
     "53": (Action.RAISE, StorageFull, f"the server is out of space; {_NOTHING}: make room"),
+    "XX000": (Action.RAISE, Unavailable, f"the server reports an internal error; {_NOTHING}"),
     "58": (Action.RAISE, StorageCorrupt, "the server reports an I/O error"),
     "F0": (Action.RAISE, StorageCorrupt, "the server's configuration is damaged"),
     "XX": (Action.RAISE, StorageCorrupt, "the server reports damage"),
 }
-_ROW_STATES: Final = ("22", "23", "44", "54", "P0")
+_STALE_PLAN: Final = (Action.RECONNECT, Unavailable, "a prepared plan is out of date")
+_DIED: Final = (Action.RESEND, OutcomeUnknown, "the server ended the session")
+_CODE: Final = ("09", "20", "27", "2F", "38", "39", "44", "P0")
+"""Classes of SQLSTATE in which code of the user's in the database refuses a row."""
+_ROW_STATES: Final = (*_CODE, "22", "23", "54")
 """Classes of SQLSTATE in which one row's values are to blame."""
 
 
@@ -75,7 +82,7 @@ def classify(error: BaseException, phase: Phase) -> Fault:
         return Fault(Action.RAISE, ActorMoved, f"moved; {_NOTHING}: try again", of_row=True)
     if state.startswith(_ROW_STATES) or _is_syntax_of_value(error, state):
         return _of_row(error, state, phase)
-    entry = _BY_STATE.get(state) or _BY_STATE.get(state[:2])
+    entry = _entry(error, state)
     if entry is None:
         reason = f"PostgreSQL refused the statement (SQLSTATE {state}); {_NOTHING}"
         return Fault(Action.RAISE, Unavailable, reason, of_row=True)
@@ -84,6 +91,17 @@ def classify(error: BaseException, phase: Phase) -> Fault:
     if action is Action.BLOCKED and phase is Phase.READ:
         action = Action.RETRY  # a read waits for a table, not for a row: none to set aside
     return Fault(action, kind, f"{reason} ({_named(error, state)})", error, of_row)
+
+
+def _entry(error: Any, state: str) -> tuple[Action, Any, str] | None:
+    entry = _BY_STATE.get(state) or _BY_STATE.get(state[:2])
+    if state == "0A000" and error.diag.source_function == "RevalidateCachedQuery":
+        return _STALE_PLAN
+    # An ERROR is rolled back. What ends the session may have come behind the commit.
+    is_fatal = error.diag.severity_nonlocalized in ("FATAL", "PANIC")
+    if is_fatal and (entry is None or entry[0] is not Action.RECONNECT):
+        return _DIED
+    return entry
 
 
 def aborts(error: BaseException) -> bool:
@@ -100,7 +118,8 @@ def _is_syntax_of_value(error: Any, state: str) -> bool:
 
 def _named(error: Any, state: str) -> str:
     """Return the server's own words where they name a table or column, and no value."""
-    if state in ("42P01", "42703") and error.diag.message_primary:
+    is_of_ours = error.diag.context is None  # else code in the database may have worded it
+    if state in ("42P01", "42703") and is_of_ours and error.diag.message_primary:
         return str(error.diag.message_primary)
     return f"SQLSTATE {state}"
 
@@ -117,7 +136,7 @@ def _without_state(error: BaseException, phase: Phase) -> Fault:
 
 def _of_row(error: BaseException, state: str, phase: Phase) -> Fault:
     # The driver's text quotes values here, so it is not chained.
-    if state.startswith(("23", "44", "P0")):
+    if state.startswith(("23", *_CODE)):
         return _constraint(error, state)
     if phase is Phase.READ:
         reason = f"the stored row can't be read ({state}); its bytes are untouched"
