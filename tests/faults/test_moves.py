@@ -18,9 +18,10 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
+from tests.conftest import Figure
 from tests.faults.movers import ACTORS_THERE, NEW, OLD, RENAMED, migrate
 from tests.faults.proxy import Cut, Proxy, When
-from tests.faults.support import Figure, admin
+from tests.faults.support import admin
 from tests.migrations.test_promote import Project
 from theater_sql import SQLStorage, homes
 from theater_sql.backends import engine_for

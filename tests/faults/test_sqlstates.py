@@ -9,7 +9,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.faults.support import ACTORS, BOX, Count, Figure, admin, found
+from tests.conftest import Figure
+from tests.faults.support import ACTORS, BOX, Count, admin, found
 from theater_sql import (
     ABSENT,
     ConstraintViolation,
