@@ -148,13 +148,19 @@ def private(folder: Path, settings: str = NOT_DURABLE) -> Iterator[Server]:
 
     ``settings`` are further lines for its ``postgresql.conf``.
     """
+    with created(folder, settings) as cluster, cluster.running() as server:
+        yield server
+
+
+@contextmanager
+def created(folder: Path, settings: str = NOT_DURABLE) -> Iterator[Cluster]:
+    """Make a data directory that goes with the block."""
     # /tmp: every user can reach it, and the socket's name stays below its 107 bytes.
     home = Path(tempfile.mkdtemp(prefix="theater_sql_pg_", dir="/tmp"))
     try:
-        cluster = _Cluster(home, account(), folder)
+        cluster = Cluster(home, account(), folder)
         cluster.create(settings)
-        with cluster.running() as server:
-            yield server
+        yield cluster
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
@@ -176,7 +182,7 @@ def account() -> Account:
     raise NoPostgresError("PostgreSQL can't run as root, and no user postgres or nobody exists")
 
 
-class _Cluster:
+class Cluster:
     """A data directory below ``home`` and the binaries that serve it."""
 
     def __init__(self, home: Path, account: Account, folder: Path) -> None:
@@ -193,24 +199,38 @@ class _Cluster:
         secret = self.home / "password"
         secret.write_text(self.password, encoding="ascii")
         secret.chmod(0o644)  # home is the server's alone
-        self._run("initdb", "--username=postgres", f"--pwfile={secret}", "--auth=scram-sha-256",
+        self.run("initdb", "--username=postgres", f"--pwfile={secret}", "--auth=scram-sha-256",
                   "--encoding=UTF8", "--no-locale", "--no-sync")  # fmt: skip
         with (self.data / "postgresql.conf").open("a", encoding="utf-8") as settings:
             settings.write(SETTINGS.format(port=self.port, home=self.home) + extra)
 
-    @contextmanager
-    def running(self) -> Iterator[Server]:
+    def start(self) -> None:
         log = self.home / "log"
         try:
-            self._run("pg_ctl", "start", "--wait", "--silent", f"--log={log}")
+            self.run("pg_ctl", "start", "--wait", "--silent", f"--log={log}")
         except NoPostgresError as error:
             told = log.read_text(encoding="utf-8") if log.exists() else ""
             raise NoPostgresError(f"{error}\n{told}") from None
+
+    @contextmanager
+    def running(self) -> Iterator[Server]:
+        self.start()
         try:
             with self._kept():
                 yield Server("127.0.0.1", self.port, "postgres", self.password)
         finally:
-            self._run("pg_ctl", "stop", "--mode=immediate", "--silent")
+            self.run("pg_ctl", "stop", "--mode=immediate", "--silent")
+
+    def restart(self, mode: str) -> None:
+        """Stop the server, ``fast`` or ``immediate`` as by a crash, and start it again."""
+        log = f"--log={self.home / 'log'}"
+        self.run("pg_ctl", "restart", "--wait", "--silent", f"--mode={mode}", log)
+
+    def processes(self) -> list[int]:
+        """Return the numbers of the server's processes, the postmaster's first."""
+        first = (self.data / "postmaster.pid").read_text(encoding="ascii").split()[0]
+        children = Path(f"/proc/{first}/task/{first}/children").read_text(encoding="ascii")
+        return [int(first), *map(int, children.split())]
 
     @contextmanager
     def _kept(self) -> Iterator[None]:
@@ -231,7 +251,7 @@ class _Cluster:
             finally:
                 keeper.kill()
 
-    def _run(self, program: str, *arguments: str) -> None:
+    def run(self, program: str, *arguments: str) -> None:
         """Run a program as the server's user, deaf to the caller's locale and PG variables."""
         clean = {name: text for name, text in os.environ.items() if not name.startswith("PG")}
         try:

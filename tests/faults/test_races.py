@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
+from contextlib import suppress
 
 from tests.conftest import Figure
 from tests.faults import workers
@@ -59,7 +61,7 @@ async def read_through_a_host(url: str) -> set[int]:
 
 def test_what_a_killed_process_acknowledged_is_there(db: str, figure: Figure) -> None:
     acked: dict[str, tuple[int, Etag]] = {}
-    rounds = 4
+    rounds = 20
     total = 0
     for turn in range(rounds):
         acks, end = workers.CONTEXT.Pipe(duplex=False)
@@ -68,7 +70,7 @@ def test_what_a_killed_process_acknowledged_is_there(db: str, figure: Figure) ->
         end.close()
         assert acks.poll(workers.PATIENCE)
         acked.clear()
-        mark = 200 + 37 * turn
+        mark = 50 + 17 * turn
         try:
             while True:
                 actor_id, count, etag = acks.recv()
@@ -93,6 +95,38 @@ def test_what_a_killed_process_acknowledged_is_there(db: str, figure: Figure) ->
             for n in range(20):
                 storage.delete(BOX, f"{n}")
     figure(f"{rounds} times kill -9: {total} writes acknowledged, 0 lost")
+
+
+def test_a_batch_of_a_killed_process_is_whole_or_absent(db: str, figure: Figure) -> None:
+    total = unacknowledged = 0
+    for turn in range(20):
+        acks, end = workers.CONTEXT.Pipe(duplex=False)
+        child = workers.CONTEXT.Process(target=workers.stream_batches, args=(db, end))
+        child.start()
+        end.close()
+        assert acks.poll(workers.PATIENCE)
+        last = 0
+        with suppress(EOFError, OSError):
+            while True:
+                last = acks.recv()
+                if last == 3 + turn % 7:
+                    time.sleep(turn * 0.0007)
+                    child.kill()
+        child.join()
+        child.close()
+        acks.close()
+        with direct(db) as storage:
+            ids = [f"b{n}" for n in range(workers.BATCH)]
+            versions = {found(storage, one).version for one in ids}
+            assert len(versions) == 1, f"a torn batch: {versions}"
+            [version] = versions
+            assert version in (last, last + 1)
+            total, unacknowledged = total + last, unacknowledged + version - last
+            storage.delete_many([(BOX, one) for one in ids]).raise_errors()
+    figure(
+        f"20 times kill -9: {total} batches acknowledged, 0 lost, 0 torn, "
+        f"{unacknowledged} there without"
+    )
 
 
 def test_a_server_that_ends_all_sessions_loses_nothing(pg: str, figure: Figure) -> None:

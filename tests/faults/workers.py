@@ -22,6 +22,8 @@ from theater_sql import (
     Conflict,
     Etag,
     Found,
+    Put,
+    SQLStorage,
     StorageError,
 )
 from theater_sql.host import Actor, NoUpdate, Outcome, Persist, Theater
@@ -30,6 +32,7 @@ CONTEXT = mp.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["tests.faults.workers", "psycopg", "sqlalchemy.dialects.sqlite"])
 
 PATIENCE = 60
+BATCH = 50
 
 
 def run_many(work: Callable[..., Any], processes: int, *args: Any) -> list[Any]:
@@ -245,3 +248,13 @@ async def _stream(url: str, acks: Connection) -> None:
                 acks.send((f"{n}", count, expect))
 
         await asyncio.gather(*[one(n) for n in range(20)])
+
+
+def stream_batches(url: str, acks: Connection) -> None:
+    """Write all actors at once, all or nothing, for ever; tell the number of each such batch."""
+    with SQLStorage(url, ACTORS) as storage:
+        etags: list[Any] = [ABSENT] * BATCH
+        for count in itertools.count(1):
+            puts = [Put(BOX, f"b{n}", Count(count), etag) for n, etag in enumerate(etags)]
+            etags = list(storage.put_many(puts, atomic=True).raise_errors())
+            acks.send(count)
