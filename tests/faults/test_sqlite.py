@@ -31,6 +31,7 @@ from tests.faults.support import (
 from theater_sql import (
     ABSENT,
     NOT_PRESENT,
+    Conflict,
     NotPermitted,
     SchemaMismatch,
     SQLStorage,
@@ -140,6 +141,40 @@ def test_a_file_that_is_not_there(tmp_path: Path, door_type: type[Door], missing
         storage.close()
         [after] = door.run(put("a", Count()))
         assert after.error is None
+
+
+@pytest.mark.parametrize("is_replaced", [False, True], ids=["deleted", "replaced"])
+def test_a_file_that_goes_while_it_is_open(
+    lite: str, tmp_path: Path, door_type: type[Door], is_replaced: bool
+) -> None:
+    """SQLite would go on with it, and acknowledge writes that nobody will ever see."""
+    with opened(door_type, lite) as door:
+        [first] = door.run(put("a", Count(1)))
+        backup = tmp_path / "backup.db"
+        with sqlite3.connect(path_of(lite)) as source, sqlite3.connect(backup) as copy:
+            source.backup(copy)
+        source.close()
+        copy.close()
+        [second] = door.run(swap("a", Count(2), first.value))
+        for suffix in ("", "-wal", "-shm"):
+            Path(f"{path_of(lite)}{suffix}").unlink(missing_ok=True)
+        if is_replaced:
+            backup.rename(path_of(lite))
+        written, read = door.run(
+            lambda s: s.put(BOX, "b", Count(), expect=ABSENT), lambda s: s.get(BOX, "a")
+        )
+        [stale] = door.run(swap("a", Count(3), second.value))
+    if is_replaced:
+        assert written.error is None
+        assert read.value.etag == first.value
+        assert isinstance(stale.error, Conflict)
+        with direct(lite) as other:
+            assert found(other, "b").etag == written.value
+    else:
+        for answer in (written, read, stale):
+            assert isinstance(answer.error, Unavailable), answer
+            assert "nothing was written" in str(answer.error)
+        assert not path_of(lite).exists()
 
 
 FULL = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -24,6 +25,7 @@ from theater_sql import (
     StorageFull,
     Unavailable,
 )
+from theater_sql.backends import sqlite_faults
 from theater_sql.backends.base import Action, Phase
 from theater_sql.backends.postgresql_faults import classify
 
@@ -133,3 +135,28 @@ def test_no_error_of_the_driver_is_unforeseen(phase: Phase) -> None:
         assert "unforeseen" not in fault.reason or cls.sqlstate is None, cls
         if phase is Phase.WRITE and fault.error is OutcomeUnknown:
             assert fault.action is Action.RESEND or cls.sqlstate is None, cls
+
+
+OF_SQLITE = {
+    Unavailable: "BUSY BUSY_SNAPSHOT BUSY_RECOVERY LOCKED LOCKED_SHAREDCACHE INTERRUPT SCHEMA "
+    "CANTOPEN CANTOPEN_ISDIR READONLY_DBMOVED",
+    OutcomeUnknown: "IOERR_FSYNC IOERR_COMMIT_ATOMIC",
+    StorageFull: "FULL IOERR_WRITE NOMEM IOERR_NOMEM",
+    StorageCorrupt: "CORRUPT CORRUPT_INDEX NOTADB IOERR IOERR_READ IOERR_SHORT_READ",
+    NotPermitted: "READONLY READONLY_DIRECTORY PERM AUTH",
+    SchemaMismatch: "ERROR",
+}
+
+
+def test_every_code_of_sqlite_has_a_name() -> None:
+    for error, codes in OF_SQLITE.items():
+        for code in codes.split():
+            raised = sqlite3.OperationalError("of the driver")
+            raised.sqlite_errorname = f"SQLITE_{code}"
+            assert sqlite_faults.classify(raised, Phase.WRITE).error is error, code
+    known = [name for name in vars(sqlite3) if name.startswith(("SQLITE_IOERR", "SQLITE_CANT"))]
+    assert len(known) > 25
+    for name in known:
+        raised = sqlite3.OperationalError("of the driver")
+        raised.sqlite_errorname = name
+        assert "unforeseen" not in sqlite_faults.classify(raised, Phase.WRITE).reason

@@ -1,7 +1,6 @@
 """SQLite through the standard library: a batch is one transaction, a statement for each row.
 
-Limits: one writer at a time per file; a decimal sorts as text; a file deleted underneath a
-running process is not noticed.
+Limits: one writer at a time per file; a decimal sorts as text.
 """
 
 from __future__ import annotations

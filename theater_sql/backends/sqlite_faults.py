@@ -45,10 +45,12 @@ _BY_CODE: Final[dict[str, tuple[Action, type[StorageError], str]]] = {
     "SQLITE_IOERR_COMMIT": (Action.RESEND, OutcomeUnknown, "the commit was not confirmed"),
     "SQLITE_IOERR_WRITE": (Action.RAISE, StorageFull, f"the disk is full; {_NOTHING}: make room"),
     "SQLITE_FULL": (Action.RAISE, StorageFull, f"the disk is full; {_NOTHING}: make room"),
+    "SQLITE_IOERR_NOMEM": (Action.RAISE, StorageFull, f"out of memory; {_NOTHING}"),
     "SQLITE_NOMEM": (Action.RAISE, StorageFull, f"out of memory; {_NOTHING}"),
     "SQLITE_IOERR": (Action.RAISE, StorageCorrupt, "the disk reports an error"),
     "SQLITE_CORRUPT": (Action.RAISE, StorageCorrupt, "the file is damaged"),
     "SQLITE_NOTADB": (Action.RAISE, StorageCorrupt, "the file is not a database"),
+    "SQLITE_READONLY_DBMOVED": (Action.RECONNECT, Unavailable, "the file was moved"),
     "SQLITE_READONLY": (Action.RAISE, NotPermitted, f"the file is read-only; {_NOTHING}"),
     "SQLITE_PERM": (Action.RAISE, NotPermitted, f"the file may not be used; {_NOTHING}"),
     "SQLITE_AUTH": (Action.RAISE, NotPermitted, f"not authorised; {_NOTHING}"),
@@ -61,11 +63,18 @@ _BY_CODE: Final[dict[str, tuple[Action, type[StorageError], str]]] = {
 }
 
 
+class FileGoneError(Exception):
+    """The file of an open connection is not the one at its path any more."""
+
+
 def classify(error: BaseException, phase: Phase) -> Fault:
     """Return what an error from sqlite3 means, by its extended result code."""
     if isinstance(error, FileNotFoundError):
         reason = f"there is no file {error}; {_NOTHING}: run the migrations"
         return Fault(Action.RAISE, Unavailable, reason)
+    if isinstance(error, FileGoneError):
+        reason = f"the file {error} was deleted or replaced"
+        return Fault(Action.RECONNECT, Unavailable, reason)
     if isinstance(error, ROW_ERRORS) or is_undecodable(error):
         return _of_row(error, phase)
     code = getattr(error, "sqlite_errorname", None)

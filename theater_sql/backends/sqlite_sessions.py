@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final
 
 import sqlalchemy as sa
 
 from theater_sql.backends.base import Answer, AnyStatement, Atomic, Statement
-from theater_sql.backends.sqlite_faults import ROW_ERRORS, is_undecodable
+from theater_sql.backends.sqlite_faults import ROW_ERRORS, FileGoneError, is_undecodable
 from theater_sql.tables import GENERIC_TABLE
 
 _BUSY_MS: Final = 250
@@ -34,6 +36,13 @@ def _usable_in_any_thread(connection: sqlite3.Connection) -> bool:
     thread.start()
     thread.join()
     return not refused
+
+
+def _is_there(path: Path, file: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(path.stat(), file)
+    except OSError:
+        return False
 
 
 def _parameters(statement: Statement, row: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -97,8 +106,21 @@ class SQLiteSession:
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA journal_mode = WAL").fetchone()
         connection.execute(f"PRAGMA synchronous = {synchronous}")
+        path = connection.execute("PRAGMA database_list").fetchone()[2]
+        self._path = Path(path)
+        self._file = self._path.stat() if path else None
 
     def run(self, statement: AnyStatement, rows: Sequence[tuple[Any, ...]]) -> list[Answer]:
+        """Execute a statement for each row; raise ``FileGoneError`` if it was done in vain.
+
+        SQLite itself goes on with a file that was deleted, and its writes go with it.
+        """
+        answers = self._run(statement, rows)
+        if self._file is not None and not _is_there(self._path, self._file):
+            raise FileGoneError(self._path)
+        return answers
+
+    def _run(self, statement: AnyStatement, rows: Sequence[tuple[Any, ...]]) -> list[Answer]:
         """Execute a statement for each row: reads as they are, writes in one transaction.
 
         A single write is a transaction of its own, save on a connection that is shared, where
