@@ -14,7 +14,6 @@ from uuid import uuid4
 
 import pytest
 
-from tests.faults.proxy import Cut, How, Proxy, When
 from tests.faults.support import (
     BOX,
     Answer,
@@ -39,9 +38,10 @@ from theater_sql import (
     OutcomeUnknown,
     SQLStorage,
 )
+from theater_sql.testing import BREAKS, Cut, FaultProxy, How, When
 
 ROWS = 6
-CUTS = [*itertools.product((When.BEFORE, When.AFTER, When.HALF), How)]
+CUTS = [*itertools.product((When.BEFORE, When.AFTER, When.HALF), BREAKS)]
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def verdict(other: SQLStorage, scenario: Scenario, actor_id: str, answer: Answer
 
 @pytest.mark.parametrize("prepare_only", [True, False], ids=["prepare", "execute"])
 def test_each_flight_of_a_single_write(
-    proxy: Proxy, pg: str, door_type: type[Door], prepare_only: bool, figure: Figure
+    proxy: FaultProxy, pg: str, door_type: type[Door], prepare_only: bool, figure: Figure
 ) -> None:
     seen: Counter[str] = Counter()
     wrong = []
@@ -123,7 +123,7 @@ def test_each_flight_of_a_single_write(
 
 
 def test_each_flight_of_a_batch(
-    proxy: Proxy, pg: str, door_type: type[Door], figure: Figure
+    proxy: FaultProxy, pg: str, door_type: type[Door], figure: Figure
 ) -> None:
     wrong = []
     seen: Counter[str] = Counter()
@@ -161,7 +161,7 @@ def renew(other: SQLStorage, actor_id: str) -> None:
 
 @pytest.mark.parametrize("when", [When.BEFORE, When.AFTER], ids=lambda when: when.name)
 def test_another_writer_in_between_is_never_overwritten(
-    proxy: Proxy, pg: str, door_type: type[Door], when: When
+    proxy: FaultProxy, pg: str, door_type: type[Door], when: When
 ) -> None:
     """One stored etag can't tell "beaten" from "applied, then overwritten"."""
     with direct(pg) as other, opened(door_type, proxy.url) as door:
@@ -178,7 +178,7 @@ def test_another_writer_in_between_is_never_overwritten(
 
 
 def test_another_writer_that_removes_what_was_applied(
-    proxy: Proxy, pg: str, door_type: type[Door]
+    proxy: FaultProxy, pg: str, door_type: type[Door]
 ) -> None:
     with direct(pg) as other, opened(door_type, proxy.url) as door:
         etag = other.put(BOX, "a", Count(1))
@@ -195,7 +195,7 @@ def test_another_writer_that_removes_what_was_applied(
 
 
 def test_a_connection_that_broke_earlier_leaves_conflicts_what_they_are(
-    proxy: Proxy, pg: str, door_type: type[Door]
+    proxy: FaultProxy, pg: str, door_type: type[Door]
 ) -> None:
     with direct(pg) as other, opened(door_type, proxy.url) as door:
         old = other.put(BOX, "a", Count(1))
@@ -214,7 +214,7 @@ def test_a_connection_that_broke_earlier_leaves_conflicts_what_they_are(
 
 
 def test_a_late_message_does_not_undo_a_later_write(
-    proxy: Proxy, pg: str, door_type: type[Door]
+    proxy: FaultProxy, pg: str, door_type: type[Door]
 ) -> None:
     with direct(pg) as other, opened(door_type, proxy.url) as door:
         for scenario in SCENARIOS:
@@ -236,7 +236,7 @@ def swaps(etags: dict[str, Etag], state: Count) -> list[Call]:
     return [swap(actor_id, state, etag) for actor_id, etag in etags.items()]
 
 
-def test_a_late_batch_a_second_later(proxy: Proxy, pg: str, door_type: type[Door]) -> None:
+def test_a_late_batch_a_second_later(proxy: FaultProxy, pg: str, door_type: type[Door]) -> None:
     """It comes in the middle of other writes; each of those is still applied exactly once."""
     with direct(pg) as other, opened(door_type, proxy.url) as door:
         etags = {str(n): other.put(BOX, str(n), Count()) for n in range(ROWS)}
@@ -257,7 +257,7 @@ def test_a_late_batch_a_second_later(proxy: Proxy, pg: str, door_type: type[Door
 
 
 def test_the_first_sending_still_waits_for_a_lock(
-    proxy: Proxy, pg: str, door_type: type[Door]
+    proxy: FaultProxy, pg: str, door_type: type[Door]
 ) -> None:
     """Both sendings are in the server at once, and one of them is applied."""
     with direct(pg) as other, opened(door_type, proxy.url) as door:
@@ -277,12 +277,12 @@ def test_the_first_sending_still_waits_for_a_lock(
 
 
 def test_an_etag_of_the_callers_own_makes_its_retry_harmless(
-    proxy: Proxy, pg: str, door_type: type[Door]
+    proxy: FaultProxy, pg: str, door_type: type[Door]
 ) -> None:
     mine = Etag(uuid4())
     with direct(pg) as other, opened(door_type, proxy.url) as door:
         before = other.put(BOX, "a", Count(1))
-        proxy.arm(Cut("^UPDATE", When.HANG))
+        proxy.arm(Cut("^UPDATE", When.AFTER, How.HANG))
 
         def write(storage: Any) -> Any:
             return storage.put(BOX, "a", Count(2), expect=before, etag=mine, timeout=0.5)

@@ -16,15 +16,21 @@ from theater_sql.testing.contract import StorageContract  # noqa: E402
 from theater_sql.testing.doors import Blocking, Call, Door  # noqa: E402
 from theater_sql.testing.machine import StorageMachine  # noqa: E402
 from theater_sql.testing.provider import ProviderContract  # noqa: E402
+from theater_sql.testing.proxy import BREAKS, Cut, FaultProxy, How, When  # noqa: E402
 
 __all__ = [
+    "BREAKS",
     "UNTYPED",
     "Blocking",
     "Call",
     "Capability",
+    "Cut",
     "Door",
+    "FaultProxy",
+    "How",
     "ProviderContract",
     "StorageContract",
     "StorageMachine",
     "Subject",
+    "When",
 ]
