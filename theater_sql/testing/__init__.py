@@ -14,6 +14,14 @@ pytest.register_assert_rewrite(
 from theater_sql.testing.base import UNTYPED, Capability, Subject  # noqa: E402
 from theater_sql.testing.contract import StorageContract  # noqa: E402
 from theater_sql.testing.doors import Blocking, Call, Door  # noqa: E402
+from theater_sql.testing.history import (  # noqa: E402
+    Change,
+    History,
+    Read,
+    Row,
+    Told,
+    Write,
+)
 from theater_sql.testing.machine import StorageMachine  # noqa: E402
 from theater_sql.testing.provider import ProviderContract  # noqa: E402
 from theater_sql.testing.proxy import BREAKS, Cut, FaultProxy, How, When  # noqa: E402
@@ -24,13 +32,19 @@ __all__ = [
     "Blocking",
     "Call",
     "Capability",
+    "Change",
     "Cut",
     "Door",
     "FaultProxy",
+    "History",
     "How",
     "ProviderContract",
+    "Read",
+    "Row",
     "StorageContract",
     "StorageMachine",
     "Subject",
+    "Told",
     "When",
+    "Write",
 ]
