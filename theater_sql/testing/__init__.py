@@ -13,6 +13,7 @@ pytest.register_assert_rewrite(
 
 from theater_sql.testing.base import UNTYPED, Capability, Subject  # noqa: E402
 from theater_sql.testing.contract import StorageContract  # noqa: E402
+from theater_sql.testing.cut_machine import CutMachine  # noqa: E402
 from theater_sql.testing.doors import Blocking, Call, Door  # noqa: E402
 from theater_sql.testing.history import (  # noqa: E402
     Change,
@@ -34,6 +35,7 @@ __all__ = [
     "Capability",
     "Change",
     "Cut",
+    "CutMachine",
     "Door",
     "FaultProxy",
     "History",
