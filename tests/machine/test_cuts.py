@@ -18,7 +18,7 @@ from tests.machine.test_machine import HUNT, SETTINGS
 from theater_sql import AsyncSQLStorage, SQLStorage
 from theater_sql.testing import Cut, CutMachine, FaultProxy
 
-LONG = settings(SETTINGS, phases=[Phase.generate])
+LONG = settings(SETTINGS, stateful_step_count=20, phases=[Phase.generate])
 
 
 class CountingProxy(FaultProxy):

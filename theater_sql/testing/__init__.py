@@ -1,4 +1,4 @@
-"""Tests for storages, to run against your own with pytest: the contract, and a state machine."""
+"""Tests for storages, to run against your own with pytest, and what finds faults in them."""
 
 from __future__ import annotations
 
