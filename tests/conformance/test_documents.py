@@ -16,16 +16,22 @@ ROOT = Path(__file__).parent.parent.parent
 TEXT = (ROOT / "docs" / "testing.md").read_text()
 EXAMPLES = re.findall(r"^```python\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
 NAMED = sorted(set(re.findall(r"`((?:tests/[\w/]+\.py::)?test_\w+)`", TEXT)))
-NAMES = ["threads", "coroutines", "provider", "hooks"]
-LEAST = [120, 80, 35, 100]
+NAMES = ["threads", "coroutines", "provider", "hooks", "proxy", "history"]
+LEAST = [120, 80, 35, 100, 11, 1]
 """So many tests run in each example, at the least."""
 
 
 @pytest.mark.parametrize(("example", "least"), list(zip(EXAMPLES, LEAST, strict=True)), ids=NAMES)
-def test_example_passes_and_skips_nothing(example: str, least: int, tmp_path: Path) -> None:
+def test_example_passes_and_skips_nothing(
+    example: str, least: int, tmp_path: Path, pg_url: str
+) -> None:
     (tmp_path / "test_example.py").write_text(example)
     command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"]
-    here = {**os.environ, "PYTHONPATH": str(ROOT)}  # this code, whichever is installed
+    here = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "THEATER_SQL_URL": pg_url,
+    }  # this code, whichever is installed
     done = subprocess.run(
         [*command, tmp_path], cwd=tmp_path, env=here, capture_output=True, text=True
     )

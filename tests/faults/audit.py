@@ -7,15 +7,22 @@ import random
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.pool import NullPool
 
-from tests.faults.history import Actor, Change, Row
 from theater_sql import GENERIC, ActorRegistry, ActorRow, SQLStorage
+from theater_sql.contract import ActorId
+from theater_sql.testing import Change, Row
+
+
+class Actor(NamedTuple):
+    kind: str
+    name: str
+
 
 CONTESTED = 40
 """Medals up to this number are fought over; others are unique."""
@@ -134,20 +141,20 @@ def _quoted(text: str) -> str:
 _TAG = re.compile(r"[sa]\d+\.\d+")
 
 
-def audited(url: str) -> tuple[list[Change], dict[Actor, Row]]:
-    """Return every change in the order of the database, and what is stored."""
+def audited(url: str) -> tuple[dict[tuple[Any, ActorId], Row], list[Change]]:
+    """Return what is stored, and every change in the order of the database."""
     engine = sa.create_engine(url, poolclass=NullPool)
     order = "SELECT * FROM audit ORDER BY position"
     with engine.connect() as connection:
         changes = [_change(row) for row in connection.execute(sa.text(order))]
-        stored = {}
+        stored: dict[tuple[Any, ActorId], Row] = {}
         for table, columns in _AUDITED.items():
             select = sa.text(f"SELECT {', '.join(columns)}, etag, version FROM {table}")
             for kind, name, content, etag, version in connection.execute(select):
                 row = Row(_uuid(etag), version, _tag(content))
                 stored[Actor(kind, name.removeprefix("s:"))] = row
     stored.pop(Actor("Medal", "holder"))
-    return changes, stored
+    return stored, changes
 
 
 def _change(row: Any) -> Change:

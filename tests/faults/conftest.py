@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conftest import NewDatabase
-from tests.faults.proxy import Proxy
 from tests.faults.support import ACTORS, AsyncDoor, Door, SyncDoor, admin, create_tables
+from theater_sql.testing import FaultProxy
 
 
 @pytest.fixture(scope="session")
@@ -46,13 +46,10 @@ def db(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def proxy(pg: str) -> Iterator[Proxy]:
+def proxy(pg: str) -> Iterator[FaultProxy]:
     """A proxy in front of ``pg``."""
-    proxy = Proxy(pg)
-    try:
+    with FaultProxy(pg) as proxy:
         yield proxy
-    finally:
-        proxy.close()
 
 
 @pytest.fixture(params=[SyncDoor, AsyncDoor], ids=["sync", "async"])

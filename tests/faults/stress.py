@@ -16,23 +16,37 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
-from tests.faults.audit import KINDS, POISON, state_of
-from tests.faults.history import Actor, History, Read, Row, Told, Write
+from tests.faults.audit import KINDS, POISON, Actor, state_of
 from theater_sql import (
     ABSENT,
     OVERWRITE,
     AsyncSQLStorage,
-    Conflict,
-    OutcomeUnknown,
     SQLStorage,
-    StorageError,
 )
 from theater_sql.contract import Expect
+from theater_sql.testing import History, Row, Told, Write
 
 HOT = 5
 """Actors of each kind that all callers share."""
 SHORT = (0.0005, 0.03)
 """Deadlines that may pass, in seconds."""
+DEADLINE = 30.0
+"""Seconds that calls are given which are not hasty."""
+LATE = ("Unavailable", "OutcomeUnknown")
+"""The errors of a deadline that has passed."""
+VIOLATIONS = ("ConstraintViolation", "InvalidState")
+
+
+def allow(write: Write, *errors: str) -> None:
+    """Let a write be answered by these errors as well."""
+    write.lawful = frozenset({*(write.lawful or ()), *errors})
+
+
+def allow_for_time(write: Write) -> None:
+    """An overwrite may give up at its deadline, if others kept writing all that time."""
+    contested = "Conflict" in (write.lawful or ())
+    if contested and write.expect is OVERWRITE and write.end - write.start >= DEADLINE * 10**9:
+        allow(write, *LATE)
 
 
 class Blocking:
@@ -71,8 +85,8 @@ class Caller:
         self._tasks = tasks
         self._chance = random.Random(name)
         self._calls = itertools.count(1)
-        self._known: dict[Actor, UUID | Expect | None] = {}
-        self._seen: dict[Actor, UUID | Expect] = {}
+        self._known: dict[Any, UUID | Expect | None] = {}
+        self._seen: dict[Any, UUID | Expect] = {}
         for kind in KINDS:
             self._known[Actor(kind, f"own {name}")] = ABSENT
 
@@ -90,11 +104,16 @@ class Caller:
         own = self._chance.random() < 0.5 if own is None else own
         return Actor(kind, f"own {self._name}" if own else f"hot {self._chance.randrange(HOT)}")
 
-    def _new(self, actor: Actor, expect: UUID | Expect, **options: Any) -> Write:
+    def _new(
+        self, actor: Actor, expect: UUID | Expect, *, alone: bool = False, **options: Any
+    ) -> Write:
+        """Return a write; one of a caller that is alone, or knows what is there, can't conflict."""
         known = self._known.get(actor)
-        alone = known is not None and expect in (known, OVERWRITE)
-        options = {"alone": alone, **options}
-        return Write(actor, f"{self._name}.{next(self._calls)}", expect, **options)
+        alone |= known is not None and expect in (known, OVERWRITE)
+        tag = f"{self._name}.{next(self._calls)}"
+        write = Write(actor, tag, expect, caller=self._name, **options)
+        allow(write, "cancelled", *([] if alone else ["Conflict"]))
+        return write
 
     # What callers do.
 
@@ -153,7 +172,7 @@ class Caller:
         actor = self._actor(kind)
         expect = await self._expected(actor) if self._chance.random() < 0.5 else OVERWRITE
         if expect is not None:
-            write = self._new(actor, expect, etag=uuid4(), may_violate=True, must_fail=True)
+            write = self._new(actor, expect, etag=uuid4(), must_fail=True)
             await self._call(
                 write,
                 lambda: self._door.put(*actor, state(write.tag), expect=expect, etag=write.etag),
@@ -196,10 +215,12 @@ class Caller:
         return known if known is not None else self._seen[actor]
 
     def _state(self, write: Write) -> Any:
-        contested = write.actor.kind == "Medal" and self._chance.random() < 0.1
-        contested &= not write.actor.name.startswith("chain")
-        write.may_violate |= contested
-        return state_of(write.actor.kind, write.tag, self._chance, contested=contested)
+        kind, name = write.actor
+        contested = kind == "Medal" and self._chance.random() < 0.1
+        contested &= not str(name).startswith("chain")
+        if contested:
+            allow(write, *VIOLATIONS)
+        return state_of(kind, write.tag, self._chance, contested=contested)
 
     def _putting(self, write: Write, **options: Any) -> Callable[[], Any]:
         state = self._state(write)
@@ -219,37 +240,30 @@ class Caller:
         await self._call(write, lambda: self._door.delete(*write.actor, **options), may_cancel=True)
 
     def _haste(self, write: Write) -> dict[str, float]:
-        write.hasty = self._chance.random() < 0.1
-        return {"timeout": self._chance.uniform(*SHORT)} if write.hasty else {}
+        if self._chance.random() >= 0.1:
+            return {}
+        allow(write, *LATE)
+        return {"timeout": self._chance.uniform(*SHORT)}
 
     async def _call(
         self, write: Write, call: Callable[[], Any], *, may_cancel: bool = False
     ) -> None:
         """Make a call and record what its caller was told."""
-        write.start = time.monotonic_ns()
         try:
-            cancel = may_cancel and self._tasks and self._chance.random() < 0.15
-            result = await (self._cancelled(call()) if cancel else call())
+            with self._history.write(write):
+                cancel = may_cancel and self._tasks and self._chance.random() < 0.15
+                result = await (self._cancelled(call()) if cancel else call())
+                if write.etag not in (None, result):
+                    self._history.surprises.append(f"{write}: answered another etag")
+                write.etag = result
         except (asyncio.CancelledError, TimeoutError):
             write.error = "cancelled"
         except NeverStartedError:
             write.told, write.error = Told.REFUSED, "cancelled"
-        except OutcomeUnknown as error:
-            write.error, write.reason = "OutcomeUnknown", error.reason
-        except StorageError as error:
-            kind = f" {error.kind}" if isinstance(error, Conflict) else ""
-            write.told, write.reason = Told.REFUSED, error.reason
-            write.error = type(error).__name__ + kind
         except Exception as error:
             self._history.surprises.append(f"{write}: {error!r}")
-        else:
-            write.told = Told.DONE
-            if write.etag not in (None, result):
-                self._history.surprises.append(f"{write}: answered another etag")
-            write.etag = result
-        write.end = time.monotonic_ns()
+        allow_for_time(write)
         self._learn(write)
-        self._history.writes.append(write)
 
     def _learn(self, write: Write) -> None:
         if write.told is Told.DONE:
@@ -275,14 +289,14 @@ class Caller:
 
     async def _get(self, actor: Actor, get: Callable[[], Any]) -> UUID | Expect | None:
         """Read, record what was seen, and return its etag."""
-        start = time.monotonic_ns()
         try:
-            found = await get()
+            with self._history.read(actor) as read:
+                found = await get()
+                if found:
+                    read.row = Row(found.etag, found.version, _tag_of(found.state))
         except Exception as error:
             self._history.surprises.append(f"a read of {actor}: {error!r}")
             return None
-        row = Row(found.etag, found.version, _tag_of(found.state)) if found else None
-        self._history.reads.append(Read(actor, start, time.monotonic_ns(), row))
         known = self._known.get(actor)
         if known not in (None, found.etag):
             self._history.surprises.append(f"{self._name}: its own {actor} changed")

@@ -11,15 +11,15 @@ import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
 from tests.conftest import Figure
-from tests.faults.proxy import Cut, How, Proxy, When
 from tests.faults.support import BOX, OTHER, Answer, Count, Door, direct, opened
 from theater_sql import ABSENT, Etag, Found, NotPresent, OutcomeUnknown, Put, SQLStorage
+from theater_sql.testing import BREAKS, Cut, FaultProxy, When
 
 CUTS = list(
     itertools.product(
         ("^BEGIN", "^UPDATE box", "^INSERT INTO other", "^COMMIT"),
         (When.BEFORE, When.AFTER, When.HALF),
-        How,
+        BREAKS,
     )
 )
 
@@ -58,7 +58,7 @@ def verdict(other: SQLStorage, puts: list[Put], answer: Answer) -> str:
 
 
 def test_each_flight_of_an_atomic_batch(
-    proxy: Proxy, pg: str, door_type: type[Door], figure: Figure
+    proxy: FaultProxy, pg: str, door_type: type[Door], figure: Figure
 ) -> None:
     seen: Counter[str] = Counter()
     with direct(pg) as other, opened(door_type, proxy.url) as door:
@@ -74,7 +74,7 @@ def test_each_flight_of_an_atomic_batch(
 
 
 def test_a_commit_that_was_lost_and_overwritten_in_part_is_told_by_the_rest(
-    proxy: Proxy, pg: str, door_type: type[Door]
+    proxy: FaultProxy, pg: str, door_type: type[Door]
 ) -> None:
     with direct(pg) as other, opened(door_type, proxy.url) as door:
         door.run(lambda s: s.put(BOX, "warm", Count()))
@@ -88,7 +88,7 @@ def test_a_commit_that_was_lost_and_overwritten_in_part_is_told_by_the_rest(
 
 
 def test_a_commit_that_was_lost_and_overwritten_is_unknown(
-    proxy: Proxy, pg: str, door_type: type[Door]
+    proxy: FaultProxy, pg: str, door_type: type[Door]
 ) -> None:
     with direct(pg) as other, opened(door_type, proxy.url) as door:
         door.run(lambda s: s.put(BOX, "warm", Count()))
@@ -104,7 +104,7 @@ def test_a_commit_that_was_lost_and_overwritten_is_unknown(
 
 
 def test_a_late_commit_is_unknown_and_applied_once(
-    proxy: Proxy, pg: str, door_type: type[Door]
+    proxy: FaultProxy, pg: str, door_type: type[Door]
 ) -> None:
     with direct(pg) as other, opened(door_type, proxy.url) as door:
         door.run(lambda s: s.put(BOX, "warm", Count()))
@@ -138,7 +138,7 @@ CREATE TRIGGER quota BEFORE INSERT ON other FOR EACH ROW EXECUTE FUNCTION quota(
 
 
 def test_a_lost_commit_is_found_before_a_trigger_refuses_the_second_sending(
-    proxy: Proxy, pg: str, door_type: type[Door]
+    proxy: FaultProxy, pg: str, door_type: type[Door]
 ) -> None:
     engine = sa.create_engine(pg, poolclass=NullPool)
     with engine.begin() as connection:

@@ -10,7 +10,6 @@ from contextlib import ExitStack
 import pytest
 
 from tests.conftest import Figure
-from tests.faults.proxy import Cut, Proxy, When
 from tests.faults.support import (
     ACTORS,
     BOX,
@@ -29,6 +28,7 @@ from tests.faults.support import (
     transaction,
 )
 from theater_sql import ABSENT, Etag, OutcomeUnknown, SQLStorage, Unavailable
+from theater_sql.testing import Cut, FaultProxy, How, When
 
 SLACK = 1.0
 
@@ -45,7 +45,7 @@ def warm(door: Door) -> None:
     eventually(lambda: in_flight(door) == 0)
 
 
-def test_a_frozen_server(proxy: Proxy, pg: str, door_type: type[Door], figure: Figure) -> None:
+def test_a_frozen_server(proxy: FaultProxy, pg: str, door_type: type[Door], figure: Figure) -> None:
     with direct(pg) as other, opened(door_type, proxy.url, timeout=1.0) as door:
         etag = other.put(BOX, "a", Count())
         warm(door)
@@ -75,7 +75,7 @@ def test_a_frozen_server(proxy: Proxy, pg: str, door_type: type[Door], figure: F
 
 
 def test_a_short_deadline_in_a_batch_of_long_ones(
-    proxy: Proxy, pg: str, door_type: type[Door]
+    proxy: FaultProxy, pg: str, door_type: type[Door]
 ) -> None:
     with direct(pg) as other, opened(door_type, proxy.url, timeout=3.0) as door:
         warm(door)
@@ -96,7 +96,7 @@ def test_a_short_deadline_in_a_batch_of_long_ones(
         assert not other.get(BOX, "short")
 
 
-def test_what_is_put_back_still_has_a_deadline(proxy: Proxy, pg: str) -> None:
+def test_what_is_put_back_still_has_a_deadline(proxy: FaultProxy, pg: str) -> None:
     """A short deadline passes in the queue while a longer one is in flight, then the link goes."""
     with direct(pg) as other, opened(SyncDoor, proxy.url, timeout=2.0) as door:
         etag = other.put(BOX, "a", Count())
@@ -116,7 +116,7 @@ def test_what_is_put_back_still_has_a_deadline(proxy: Proxy, pg: str) -> None:
         check(answers[0], 2.0, OutcomeUnknown)
 
 
-def test_a_server_that_is_frozen_from_the_first_connection_on(proxy: Proxy, pg: str) -> None:
+def test_a_server_that_is_frozen_from_the_first_connection_on(proxy: FaultProxy, pg: str) -> None:
     with ExitStack() as stack:
         door = stack.enter_context(opened(SyncDoor, proxy.url, timeout=0.5))
         with proxy.frozen():
@@ -127,7 +127,7 @@ def test_a_server_that_is_frozen_from_the_first_connection_on(proxy: Proxy, pg: 
         assert again.error is None
 
 
-def test_close_ends_although_the_server_is_frozen(proxy: Proxy) -> None:
+def test_close_ends_although_the_server_is_frozen(proxy: FaultProxy) -> None:
     """A lane that connects is not waited for beyond its own limit."""
     storage = SQLStorage(proxy.url, ACTORS, timeout=0.5)
     with proxy.frozen():
@@ -138,11 +138,11 @@ def test_close_ends_although_the_server_is_frozen(proxy: Proxy) -> None:
     assert closes, "close() waits for ever for a connection to a frozen server"
 
 
-def test_a_server_that_freezes_while_a_lane_gets_ready(proxy: Proxy, pg: str) -> None:
+def test_a_server_that_freezes_while_a_lane_gets_ready(proxy: FaultProxy, pg: str) -> None:
     """The connection is open, its settings are on the way: it must not block its lane for ever."""
     with opened(SyncDoor, proxy.url, timeout=1.0) as door:
         warm(door)
-        cut = proxy.arm(Cut("set_config", When.HANG))
+        cut = proxy.arm(Cut("set_config", When.AFTER, How.HANG))
         proxy.cut_all()
         door.run(lambda s: s.get(BOX, "warm"))
         assert cut.fired.wait(5)
@@ -183,7 +183,9 @@ def test_calls_that_timed_out_are_forgotten() -> None:
 
 
 @pytest.mark.parametrize("lost", ["cut", "refused"])
-def test_a_server_that_comes_back(proxy: Proxy, pg: str, door_type: type[Door], lost: str) -> None:
+def test_a_server_that_comes_back(
+    proxy: FaultProxy, pg: str, door_type: type[Door], lost: str
+) -> None:
     """A call that is under way meanwhile succeeds by itself."""
     with direct(pg) as other, opened(door_type, proxy.url) as door:
         etag: Etag = other.put(BOX, "a", Count())
@@ -204,19 +206,19 @@ def test_a_server_that_comes_back(proxy: Proxy, pg: str, door_type: type[Door], 
         assert found(other, "a").version == 2
 
 
-def refuse_until(proxy: Proxy, gate: threading.Event) -> None:
+def refuse_until(proxy: FaultProxy, gate: threading.Event) -> None:
     with proxy.refusing():
         gate.wait(10)
 
 
-def test_a_link_that_hangs_while_an_operation_waits_for_a_lock(proxy: Proxy, pg: str) -> None:
+def test_a_link_that_hangs_while_an_operation_waits_for_a_lock(proxy: FaultProxy, pg: str) -> None:
     """Whatever a lane asks the server for, an operation that it holds keeps its deadline."""
     with direct(pg) as other, opened(SyncDoor, proxy.url, timeout=2.0) as door:
         other.put(BOX, "a", Count())
         warm(door)
         with transaction(pg) as holder:
             holder.execute("SELECT 1 FROM box WHERE actor_id = 'a' FOR UPDATE")
-            cut = proxy.arm(Cut("set_config.'lock_timeout'", When.HANG))
+            cut = proxy.arm(Cut("set_config.'lock_timeout'", When.AFTER, How.HANG))
             wait = door.start(lambda s: s.put(BOX, "a", Count(1)))
             assert cut.fired.wait(5)
             answers: list[Answer] = []

@@ -15,7 +15,6 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import make_url
 
-from tests.faults.proxy import Proxy
 from tests.faults.support import (
     ACTORS,
     BADGE,
@@ -54,6 +53,7 @@ from theater_sql import (
 from theater_sql.backends.base import Statement
 from theater_sql.contract import Expect
 from theater_sql.lanes import Operation
+from theater_sql.testing import FaultProxy
 
 
 def test_only_the_rows_to_blame_fail(db: str, door_type: type[Door]) -> None:
@@ -144,7 +144,7 @@ def test_a_row_that_can_not_be_read_fails_alone(db: str, door_type: type[Door], 
         assert mended.error is None
 
 
-def test_cancelled_in_the_queue_is_certainly_not_written(proxy: Proxy, pg: str) -> None:
+def test_cancelled_in_the_queue_is_certainly_not_written(proxy: FaultProxy, pg: str) -> None:
     async def scenario() -> list[object]:
         async with AsyncSQLStorage(proxy.url, ACTORS) as storage:
             await storage.put(BOX, "warm", Count())
@@ -176,7 +176,7 @@ def test_cancelled_in_the_queue_is_certainly_not_written(proxy: Proxy, pg: str) 
         assert found(other, "01").etag == results[12]
 
 
-def test_cancelled_in_flight_leaves_its_actor_usable(proxy: Proxy, pg: str) -> None:
+def test_cancelled_in_flight_leaves_its_actor_usable(proxy: FaultProxy, pg: str) -> None:
     mine = Etag(uuid4())
 
     async def scenario() -> Etag:
@@ -257,7 +257,7 @@ def test_two_hundred_threads(db: str) -> None:
 
 
 def test_close_finishes_what_is_queued_and_then_refuses(
-    proxy: Proxy, pg: str, door_type: type[Door]
+    proxy: FaultProxy, pg: str, door_type: type[Door]
 ) -> None:
     door = door_type(proxy.url)
     door.run(put("warm", Count()))
@@ -316,7 +316,7 @@ def test_close_never_says_nothing_was_sent_of_what_was(
     assert not isinstance(asyncio.run(scenario()), Exception)
 
 
-def test_a_loop_that_is_closed_while_a_write_is_under_way(proxy: Proxy, pg: str) -> None:
+def test_a_loop_that_is_closed_while_a_write_is_under_way(proxy: FaultProxy, pg: str) -> None:
     storage = AsyncSQLStorage(proxy.url, ACTORS)
     loop = asyncio.new_event_loop()
     loop.run_until_complete(storage.put(BOX, "warm", Count()))
@@ -342,7 +342,7 @@ def test_a_loop_that_is_closed_while_a_write_is_under_way(proxy: Proxy, pg: str)
         assert found(other, "0").version == 2
 
 
-def test_an_interrupted_caller_leaves_the_storage_usable(proxy: Proxy, pg: str) -> None:
+def test_an_interrupted_caller_leaves_the_storage_usable(proxy: FaultProxy, pg: str) -> None:
     with SQLStorage(proxy.url, ACTORS) as storage, direct(pg) as other:
         etag = storage.put(BOX, "a", Count())
         main = threading.main_thread().ident

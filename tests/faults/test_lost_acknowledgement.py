@@ -15,7 +15,6 @@ from uuid import uuid4
 import pytest
 
 from tests.conftest import Figure
-from tests.faults.proxy import Cut, How, Proxy, When
 from tests.faults.support import (
     BOX,
     Answer,
@@ -38,10 +37,16 @@ from theater_sql import (
     Found,
     OutcomeUnknown,
     SQLStorage,
+    Unavailable,
 )
+from theater_sql.testing import BREAKS, Cut, FaultProxy, How, When
 
 ROWS = 6
-CUTS = [*itertools.product((When.BEFORE, When.AFTER, When.HALF), How)]
+MOMENTS = (When.BEFORE, When.AFTER, When.HALF)
+CUTS = [*itertools.product(MOMENTS, (*BREAKS, How.DELAY))]
+PREPARING = [*itertools.product(MOMENTS, (How.RESET, How.HALF_CLOSE))]
+BATCHED = [cut for n, cut in enumerate(CUTS) if n % 3 != 1]
+"""Two in three: each moment with most of the ways."""
 
 
 @dataclass(frozen=True)
@@ -85,25 +90,50 @@ def verdict(other: SQLStorage, scenario: Scenario, actor_id: str, answer: Answer
     stored = other.get(BOX, actor_id)
     version = stored.version if isinstance(stored, Found) else 0
     done = 0 if scenario.removes else scenario.before + 1
+    if version not in (done, scenario.before):
+        return "doubled"
     if isinstance(answer.error, OutcomeUnknown):
-        return "unknown" if version in (done, scenario.before) else "WRONG: applied twice"
+        return "unknown"
+    if isinstance(answer.error, Conflict):
+        return "conflicts"  # with nothing but itself
     if answer.error is not None:
-        return f"WRONG: {type(answer.error).__name__} about one's own write"
+        is_true = isinstance(answer.error, Unavailable) and version == scenario.before
+        return "unavailable" if is_true else "untrue"
     if version != done:
-        return f"WRONG: acknowledged, version {version}"
+        return "lost"
     if isinstance(stored, Found) and (stored.etag != answer.value or stored.state != Count(7)):
-        return "WRONG: another write is there"
-    return "once"
+        return "untrue"
+    return "acknowledged"
+
+
+class Tally:
+    """Counts what became of writes, and keeps what must not become of any."""
+
+    def __init__(self, other: SQLStorage) -> None:
+        self._other = other
+        self.seen: Counter[str] = Counter()
+        self.wrong: list[tuple[str, str, object]] = []
+
+    def add(self, scenario: Scenario, actor_id: str, answer: Answer) -> None:
+        told = verdict(self._other, scenario, actor_id, answer)
+        self.seen[told] += 1
+        if told not in ("acknowledged", "unknown", "unavailable"):
+            self.wrong.append((actor_id, told, answer.error))
+
+    def __str__(self) -> str:
+        always = ("acknowledged", "lost", "doubled", "unknown", "conflicts")
+        others = sorted(self.seen.keys() - set(always))
+        counts = ", ".join(f"{self.seen[told]} {told}" for told in (*always, *others))
+        return f"{self.seen.total()} attempted, {counts}"
 
 
 @pytest.mark.parametrize("prepare_only", [True, False], ids=["prepare", "execute"])
 def test_each_flight_of_a_single_write(
-    proxy: Proxy, pg: str, door_type: type[Door], prepare_only: bool, figure: Figure
+    proxy: FaultProxy, pg: str, door_type: type[Door], prepare_only: bool, figure: Figure
 ) -> None:
-    seen: Counter[str] = Counter()
-    wrong = []
-    cuts = CUTS[::2] if prepare_only else CUTS
+    cuts = PREPARING if prepare_only else CUTS
     with direct(pg) as other, opened(door_type, proxy.url) as door:
+        tally = Tally(other)
         for scenario, (when, how) in itertools.product(SCENARIOS, cuts):
             actor_id = f"{scenario.name} {when.name} {how.name}"
             etag = prepare(other, scenario, [actor_id])[actor_id]
@@ -112,42 +142,68 @@ def test_each_flight_of_a_single_write(
             cut = proxy.arm(Cut(f"^{scenario.sql}", when, how, prepare=prepare_only))
             [answer] = door.run(scenario.call(actor_id, etag))
             assert cut.fired.is_set()
-            told = verdict(other, scenario, actor_id, answer)
-            seen[told] += 1
-            wrong += [(actor_id, told, answer.error)] if told.startswith("WRONG") else []
-    figure(
-        f"{door_type.name}, cuts of {'preparing' if prepare_only else 'executing'}: {dict(seen)}"
-    )
-    assert not wrong
-    assert seen["once"] == len(SCENARIOS) * len(cuts)  # nobody else wrote: nothing is unknown
+            tally.add(scenario, actor_id, answer)
+    what = "preparing" if prepare_only else "executing"
+    figure(f"{len(SCENARIOS) * len(cuts)} cuts of {what}: {tally}")
+    assert not tally.wrong
+    assert tally.seen == {"acknowledged": len(SCENARIOS) * len(cuts)}  # nobody else wrote
+
+
+def run_batch(
+    proxy: FaultProxy, door: Door, cut: Cut, calls: list[Call]
+) -> tuple[bool, list[Answer]]:
+    """Make the calls so that most are one batch; tell whether one was cut."""
+    proxy.arm(cut)
+    with proxy.frozen():  # what follows the one that is frozen in flight is one batch
+        wait = door.start(*calls)
+        time.sleep(0.05)
+    answers = wait()
+    return proxy.disarm(cut), answers
 
 
 def test_each_flight_of_a_batch(
-    proxy: Proxy, pg: str, door_type: type[Door], figure: Figure
+    proxy: FaultProxy, pg: str, door_type: type[Door], figure: Figure
 ) -> None:
-    wrong = []
-    seen: Counter[str] = Counter()
     hits = 0
-    cuts = CUTS[:2] + CUTS[2::2]  # the reset, and once the close
     with direct(pg) as other, opened(door_type, proxy.url) as door:
+        tally = Tally(other)
         door.run(lambda s: s.put(BOX, "warm", Count()))
-        for scenario, (when, how) in itertools.product(SCENARIOS, cuts):
+        for scenario, (when, how) in itertools.product(SCENARIOS, BATCHED):
             ids = [f"{scenario.name} {when.name} {how.name} {n}" for n in range(ROWS)]
             etags = prepare(other, scenario, ids)
-            cut = proxy.arm(Cut(f"(?s)^{scenario.sql}.*unnest", when, how))
-            with proxy.frozen():  # what follows the one that is frozen in flight is one batch
-                wait = door.start(*[scenario.call(i, etags[i]) for i in ids])
-                time.sleep(0.05)
-            answers = wait()
-            hits += proxy.disarm(cut)
+            cut = Cut(f"(?s)^{scenario.sql}.*unnest", when, how)
+            hit, answers = run_batch(proxy, door, cut, [scenario.call(i, etags[i]) for i in ids])
+            hits += hit
             for actor_id, answer in zip(ids, answers, strict=True):
-                told = verdict(other, scenario, actor_id, answer)
-                seen[told] += 1
-                wrong += [(actor_id, told, answer.error)] if told.startswith("WRONG") else []
-    figure(f"{door_type.name}, {hits} cuts of batches of up to {ROWS}: {dict(seen)}")
-    assert not wrong
-    assert seen["once"] == ROWS * len(cuts) * len(SCENARIOS)
-    assert hits > len(cuts) * len(SCENARIOS) / 2  # a batch forms by itself, so it may fail to
+                tally.add(scenario, actor_id, answer)
+    figure(f"{hits} cuts of batches of up to {ROWS}: {tally}")
+    assert not tally.wrong
+    assert tally.seen == {"acknowledged": ROWS * len(BATCHED) * len(SCENARIOS)}
+    assert hits > len(BATCHED) * len(SCENARIOS) / 2  # a batch forms by itself: it may fail to
+
+
+@pytest.mark.parametrize("rows", [1, ROWS], ids=["single", "batch"])
+def test_a_reply_that_never_comes_is_unknown_at_the_deadline(
+    proxy: FaultProxy, pg: str, door_type: type[Door], rows: int, figure: Figure
+) -> None:
+    sql = "^{}" if rows == 1 else "(?s)^{}.*unnest"
+    scenarios = SCENARIOS[:4]  # each lasts until its deadline
+    hits = 0
+    with direct(pg) as other, opened(door_type, proxy.url, timeout=0.4) as door:
+        tally = Tally(other)
+        for scenario, when in itertools.product(scenarios, MOMENTS):
+            ids = [f"{scenario.name} {when.name} {n}" for n in range(rows)]
+            etags = prepare(other, scenario, ids)
+            # The connection that the last one hung on is given up.
+            door.run(lambda s: s.put(BOX, "warm", Count(), timeout=5))
+            cut = Cut(sql.format(scenario.sql), when, How.HANG)
+            hit, answers = run_batch(proxy, door, cut, [scenario.call(i, etags[i]) for i in ids])
+            hits += hit
+            for actor_id, answer in zip(ids, answers, strict=True):
+                tally.add(scenario, actor_id, answer)
+    figure(f"{hits} hangs of batches of up to {rows}: {tally}")
+    assert not tally.wrong
+    assert tally.seen["unknown"] >= hits > len(MOMENTS) * len(scenarios) / 2
 
 
 def put_other(other: SQLStorage, actor_id: str) -> None:
@@ -161,7 +217,7 @@ def renew(other: SQLStorage, actor_id: str) -> None:
 
 @pytest.mark.parametrize("when", [When.BEFORE, When.AFTER], ids=lambda when: when.name)
 def test_another_writer_in_between_is_never_overwritten(
-    proxy: Proxy, pg: str, door_type: type[Door], when: When
+    proxy: FaultProxy, pg: str, door_type: type[Door], when: When
 ) -> None:
     """One stored etag can't tell "beaten" from "applied, then overwritten"."""
     with direct(pg) as other, opened(door_type, proxy.url) as door:
@@ -178,7 +234,7 @@ def test_another_writer_in_between_is_never_overwritten(
 
 
 def test_another_writer_that_removes_what_was_applied(
-    proxy: Proxy, pg: str, door_type: type[Door]
+    proxy: FaultProxy, pg: str, door_type: type[Door]
 ) -> None:
     with direct(pg) as other, opened(door_type, proxy.url) as door:
         etag = other.put(BOX, "a", Count(1))
@@ -195,7 +251,7 @@ def test_another_writer_that_removes_what_was_applied(
 
 
 def test_a_connection_that_broke_earlier_leaves_conflicts_what_they_are(
-    proxy: Proxy, pg: str, door_type: type[Door]
+    proxy: FaultProxy, pg: str, door_type: type[Door]
 ) -> None:
     with direct(pg) as other, opened(door_type, proxy.url) as door:
         old = other.put(BOX, "a", Count(1))
@@ -214,14 +270,16 @@ def test_a_connection_that_broke_earlier_leaves_conflicts_what_they_are(
 
 
 def test_a_late_message_does_not_undo_a_later_write(
-    proxy: Proxy, pg: str, door_type: type[Door]
+    proxy: FaultProxy, pg: str, door_type: type[Door], figure: Figure
 ) -> None:
     with direct(pg) as other, opened(door_type, proxy.url) as door:
+        tally = Tally(other)
         for scenario in SCENARIOS:
             actor_id = scenario.name
             etag = prepare(other, scenario, [actor_id])[actor_id]
             cut = proxy.arm(Cut(f"^{scenario.sql}", When.LATE))
             [answer] = door.run(scenario.call(actor_id, etag))
+            tally.add(scenario, actor_id, answer)
             assert answer.error is None, actor_id
             assert cut.fired.is_set() and not cut.landed.is_set()
             later = other.put(BOX, actor_id, Count(99))
@@ -230,13 +288,14 @@ def test_a_late_message_does_not_undo_a_later_write(
             assert cut.landed.wait(10)
             stored = found(other, actor_id)
             assert (stored.etag, stored.version, stored.state) == (later, version, Count(99))
+    figure(f"{len(SCENARIOS)} late messages: {tally}")
 
 
 def swaps(etags: dict[str, Etag], state: Count) -> list[Call]:
     return [swap(actor_id, state, etag) for actor_id, etag in etags.items()]
 
 
-def test_a_late_batch_a_second_later(proxy: Proxy, pg: str, door_type: type[Door]) -> None:
+def test_a_late_batch_a_second_later(proxy: FaultProxy, pg: str, door_type: type[Door]) -> None:
     """It comes in the middle of other writes; each of those is still applied exactly once."""
     with direct(pg) as other, opened(door_type, proxy.url) as door:
         etags = {str(n): other.put(BOX, str(n), Count()) for n in range(ROWS)}
@@ -257,7 +316,7 @@ def test_a_late_batch_a_second_later(proxy: Proxy, pg: str, door_type: type[Door
 
 
 def test_the_first_sending_still_waits_for_a_lock(
-    proxy: Proxy, pg: str, door_type: type[Door]
+    proxy: FaultProxy, pg: str, door_type: type[Door]
 ) -> None:
     """Both sendings are in the server at once, and one of them is applied."""
     with direct(pg) as other, opened(door_type, proxy.url) as door:
@@ -277,12 +336,13 @@ def test_the_first_sending_still_waits_for_a_lock(
 
 
 def test_an_etag_of_the_callers_own_makes_its_retry_harmless(
-    proxy: Proxy, pg: str, door_type: type[Door]
+    proxy: FaultProxy, pg: str, door_type: type[Door]
 ) -> None:
     mine = Etag(uuid4())
     with direct(pg) as other, opened(door_type, proxy.url) as door:
         before = other.put(BOX, "a", Count(1))
-        proxy.arm(Cut("^UPDATE", When.HANG))
+        door.run(lambda s: s.put(BOX, "warm", Count()))
+        proxy.arm(Cut("^UPDATE", When.AFTER, How.HANG))
 
         def write(storage: Any) -> Any:
             return storage.put(BOX, "a", Count(2), expect=before, etag=mine, timeout=0.5)

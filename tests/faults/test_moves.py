@@ -9,7 +9,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,13 @@ from sqlalchemy.pool import NullPool
 
 from tests.conftest import Figure
 from tests.faults.movers import ACTORS_THERE, NEW, OLD, RENAMED, migrate
-from tests.faults.proxy import Cut, Proxy, When
 from tests.faults.support import admin
 from tests.migrations.test_promote import Project
 from theater_sql import SQLStorage, homes
 from theater_sql.backends import engine_for
 from theater_sql.migrations.promotion import Promotion
 from theater_sql.migrations.turns import take_turn
+from theater_sql.testing import Cut, FaultProxy, When
 
 
 def start(*arguments: str) -> subprocess.Popen[str]:
@@ -212,7 +212,7 @@ def test_a_delete_whose_answer_is_lost_while_the_type_moves(
     filled(pg_url)
     if what == "demote":
         migrate(pg_url, "promote")
-    with closing(Proxy(pg_url)) as proxy, SQLStorage(proxy.url, NEW) as storage:
+    with FaultProxy(pg_url) as proxy, SQLStorage(proxy.url, NEW) as storage:
         etag: Any = storage.get("Tally", "7").etag
         cut = proxy.arm(Cut("^DELETE", When.AFTER, then=lambda: migrate(pg_url, what)))
         storage.delete("Tally", "7", expect=etag)

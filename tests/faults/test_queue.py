@@ -12,7 +12,6 @@ from uuid import UUID
 
 import pytest
 
-from tests.faults.proxy import Proxy
 from tests.faults.support import (
     ACTORS,
     BADGE,
@@ -41,6 +40,7 @@ from theater_sql import ABSENT, ConstraintViolation, Etag, SQLStorage, Unavailab
 from theater_sql.backends.base import Statement
 from theater_sql.backends.postgresql import PostgreSQLSession
 from theater_sql.backends.sqlite_sessions import SQLiteSession
+from theater_sql.testing import FaultProxy
 
 KILO = 2**10
 
@@ -79,7 +79,7 @@ def _noting(run: Any, seen: Flushes) -> Callable[..., Any]:
 
 
 @pytest.fixture
-def stopped(proxy: Proxy) -> Iterator[AsyncDoor]:
+def stopped(proxy: FaultProxy) -> Iterator[AsyncDoor]:
     """A door to a frozen server, with room for three writes in its queue beside one in flight."""
     with opened(AsyncDoor, proxy.url, max_queue=3, timeout=20) as door:
         assert isinstance(door, AsyncDoor)
@@ -107,7 +107,7 @@ def test_a_full_queue_is_unavailable_at_the_deadline(stopped: AsyncDoor, pg: str
         assert not other.get(BOX, "out 0")
 
 
-def test_who_waits_outside_is_let_in_and_in_order(proxy: Proxy, pg: str) -> None:
+def test_who_waits_outside_is_let_in_and_in_order(proxy: FaultProxy, pg: str) -> None:
     """A compare and swap that names the one before as expected tells every wrong order."""
     with direct(pg) as other, opened(AsyncDoor, proxy.url, max_queue=3) as door:
         etag = other.put(BOX, "a", Count())
@@ -124,7 +124,7 @@ def test_who_waits_outside_is_let_in_and_in_order(proxy: Proxy, pg: str) -> None
         assert found(other, "a").version == 21
 
 
-def test_closing_lets_in_who_waits_outside(proxy: Proxy, pg: str) -> None:
+def test_closing_lets_in_who_waits_outside(proxy: FaultProxy, pg: str) -> None:
     with opened(AsyncDoor, proxy.url, max_queue=2) as door:
         assert door.run(put("warm", Count()))[0].error is None
         with proxy.frozen():
@@ -138,7 +138,7 @@ def test_closing_lets_in_who_waits_outside(proxy: Proxy, pg: str) -> None:
 
 
 def test_small_states_do_not_wait_for_large_ones(
-    proxy: Proxy, pg: str, door_type: type[Door], flushes: Flushes
+    proxy: FaultProxy, pg: str, door_type: type[Door], flushes: Flushes
 ) -> None:
     large = Count(0, "x" * 300 * KILO)
     with opened(door_type, proxy.url) as door:
@@ -173,7 +173,7 @@ def test_reads_take_no_more_than_fits(
 
 
 def test_the_row_that_the_server_names_is_flushed_alone(
-    proxy: Proxy, pg: str, door_type: type[Door], flushes: Flushes
+    proxy: FaultProxy, pg: str, door_type: type[Door], flushes: Flushes
 ) -> None:
     with direct(pg) as other, opened(door_type, proxy.url) as door:
         other.put(BADGE, "other", Badge(7))
@@ -249,7 +249,9 @@ def test_a_slow_lone_call_leaves_the_other_writers_to_others(pg: str) -> None:
         slow.join()
 
 
-def test_calls_of_many_threads_run_in_the_lane(proxy: Proxy, pg: str, flushes: Flushes) -> None:
+def test_calls_of_many_threads_run_in_the_lane(
+    proxy: FaultProxy, pg: str, flushes: Flushes
+) -> None:
     with opened(SyncDoor, proxy.url) as door:
         assert door.run(put("warm", Count()))[0].error is None
         with proxy.frozen():
@@ -263,7 +265,7 @@ def test_calls_of_many_threads_run_in_the_lane(proxy: Proxy, pg: str, flushes: F
         assert flushes.threads() == [door.storage._core.lanes._writing[0].thread]
 
 
-def test_close_waits_for_a_call_in_its_own_thread(proxy: Proxy, pg: str) -> None:
+def test_close_waits_for_a_call_in_its_own_thread(proxy: FaultProxy, pg: str) -> None:
     storage = SQLStorage(proxy.url, ACTORS)
     etag = storage.put(BOX, "a", Count())
     with proxy.frozen():

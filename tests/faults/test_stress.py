@@ -21,13 +21,13 @@ import pytest
 
 from tests.conftest import Figure
 from tests.faults.audit import ACTORS, audited, prepare
-from tests.faults.history import DEADLINE, History, Told, faults_of
-from tests.faults.stress import hammer
+from tests.faults.stress import DEADLINE, allow, allow_for_time, hammer
 from tests.faults.support import eventually, scalar
-from theater_sql import AsyncSQLStorage, SQLStorage
+from theater_sql import OVERWRITE, AsyncSQLStorage, SQLStorage
 from theater_sql.backends.base import Statement
 from theater_sql.backends.sqlite_sessions import SQLiteSession
 from theater_sql.core import Core
+from theater_sql.testing import History, Told, Write
 
 Rows = Sequence[tuple[Any, ...]]
 Run = Callable[[Statement, Rows], list[Any]]
@@ -107,10 +107,10 @@ def test_sixty_four_threads_and_256_tasks_at_once(url: str, figure: Figure) -> N
     assert Counter(open_files()) <= Counter(files)
     if url.startswith("postgresql"):
         eventually(lambda: sessions(url) == 0, 3)
-    changes, stored = audited(url)
+    stored, changes = audited(url)
     answers, line = summary(history, len(changes))
     figure(line)
-    faults = faults_of(history, changes, stored)
+    faults = history.faults(stored, changes)
     assert not faults, f"{len(faults)} faults, such as " + "; ".join(faults[:10])
     assert answers.keys() >= OUTCOMES
 
@@ -144,5 +144,17 @@ def test_a_storage_that_lies_is_found_out(
     doors = one_storage(sqlite_url)
     with doors[0]:
         history = hammer(*doors, (2, 4), 3)
-    faults = faults_of(history, *audited(sqlite_url))
+    faults = history.faults(*audited(sqlite_url))
     assert [fault for fault in faults if named in fault], faults[:10]
+
+
+def test_an_overwrite_may_give_up_at_its_deadline_and_not_before() -> None:
+    write = Write(("Box", "a"), "t", OVERWRITE, told=Told.REFUSED, error="Unavailable")
+    allow(write, "Conflict")
+    write.end = int(DEADLINE * 10**9) - 1
+    allow_for_time(write)
+    history = History([write])
+    assert [fault for fault in history.faults() if "answered Unavailable" in fault]
+    write.end += 1
+    allow_for_time(write)
+    assert history.faults() == []

@@ -1,4 +1,4 @@
-"""Tests for storages, to run against your own with pytest: the contract, and a state machine."""
+"""Tests for storages, to run against your own with pytest, and what finds faults in them."""
 
 from __future__ import annotations
 
@@ -13,18 +13,40 @@ pytest.register_assert_rewrite(
 
 from theater_sql.testing.base import UNTYPED, Capability, Subject  # noqa: E402
 from theater_sql.testing.contract import StorageContract  # noqa: E402
+from theater_sql.testing.cut_machine import CutMachine  # noqa: E402
 from theater_sql.testing.doors import Blocking, Call, Door  # noqa: E402
+from theater_sql.testing.history import (  # noqa: E402
+    Change,
+    History,
+    Read,
+    Row,
+    Told,
+    Write,
+)
 from theater_sql.testing.machine import StorageMachine  # noqa: E402
 from theater_sql.testing.provider import ProviderContract  # noqa: E402
+from theater_sql.testing.proxy import BREAKS, Cut, FaultProxy, How, When  # noqa: E402
 
 __all__ = [
+    "BREAKS",
     "UNTYPED",
     "Blocking",
     "Call",
     "Capability",
+    "Change",
+    "Cut",
+    "CutMachine",
     "Door",
+    "FaultProxy",
+    "History",
+    "How",
     "ProviderContract",
+    "Read",
+    "Row",
     "StorageContract",
     "StorageMachine",
     "Subject",
+    "Told",
+    "When",
+    "Write",
 ]

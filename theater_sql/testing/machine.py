@@ -20,16 +20,16 @@ from theater_sql.errors import BatchConflict, InvalidEtag, InvalidId, StorageErr
 from theater_sql.testing.doors import Door
 from theater_sql.testing.model import Actor, Expected, Model
 
-_HOSTS: Final = st.integers(0, 1)
+HOSTS: Final = st.integers(0, 1)
 _NUMBERS: Final = st.integers(0, 3)
-_ACTORS: Final = st.integers(0, 100)
-_EXPECTS: Final = st.sampled_from(
+ACTORS: Final = st.integers(0, 100)
+EXPECTS: Final = st.sampled_from(
     ["overwrite", "absent", "current", "former", "first", "foreign", "unknown"]
 )
 """What a write expects: see ``StorageMachine._expect``."""
 _TOKENS: Final = st.sampled_from(["none", "none", "new", "current", "former", "foreign"])
 """The etag that a put brings along: mostly none."""
-_PUTS: Final = st.tuples(_ACTORS, _NUMBERS, _EXPECTS, _TOKENS)
+PUTS: Final = st.tuples(ACTORS, _NUMBERS, EXPECTS, _TOKENS)
 
 
 def _needs(method: str) -> Callable[[Any], Any]:
@@ -141,7 +141,7 @@ class StorageMachine(RuleBasedStateMachine):
 
     # --- what hosts do ------------------------------------------------------------------------
 
-    @rule(host=_HOSTS, what=_PUTS)
+    @rule(host=HOSTS, what=PUTS)
     def put(self, host: int, what: tuple[int, int, str, str]) -> None:
         put = self._put_of(what)
         options = {} if put.etag is None else {"etag": put.etag}
@@ -149,7 +149,7 @@ class StorageMachine(RuleBasedStateMachine):
             put, self._attempt(self.hosts[host].put, *put[:3], expect=put.expect, **options)
         )
 
-    @rule(host=_HOSTS, number=_ACTORS, state=_NUMBERS)
+    @rule(host=HOSTS, number=ACTORS, state=_NUMBERS)
     def put_with_the_etag_that_it_expects(self, host: int, number: int, state: int) -> None:
         actor = self._actor(number)
         etag = self._expect(actor, "current")
@@ -157,14 +157,14 @@ class StorageMachine(RuleBasedStateMachine):
         result = self._attempt(self.hosts[host].put, *actor, wanted, expect=etag, etag=etag)
         assert isinstance(result, InvalidEtag), f"{actor}: {result!r}, not InvalidEtag"
 
-    @rule(host=_HOSTS, number=_ACTORS, kind=_EXPECTS)
+    @rule(host=HOSTS, number=ACTORS, kind=EXPECTS)
     def delete(self, host: int, number: int, kind: str) -> None:
         actor = self._actor(number)
         expect = self._expect(actor, kind)
         result = self._attempt(self.hosts[host].delete, *actor, expect=expect)
         self.expected.delete(actor, expect, result)
 
-    @rule(host=_HOSTS)
+    @rule(host=HOSTS)
     def restart(self, host: int) -> None:
         self._close(self.hosts[host])
         self.hosts[host] = self._opened()
@@ -173,8 +173,8 @@ class StorageMachine(RuleBasedStateMachine):
 
     @_needs("handle")
     @rule(
-        host=_HOSTS,
-        number=_ACTORS,
+        host=HOSTS,
+        number=ACTORS,
         state=_NUMBERS,
         method=st.sampled_from(["get", "put", "put", "delete"]),
     )
@@ -204,7 +204,7 @@ class StorageMachine(RuleBasedStateMachine):
     # --- many at once -------------------------------------------------------------------------
 
     @_needs("put_many")
-    @rule(host=_HOSTS, what=st.lists(_PUTS, max_size=6))
+    @rule(host=HOSTS, what=st.lists(PUTS, max_size=6))
     def put_many(self, host: int, what: Sequence[tuple[int, int, str, str]]) -> None:
         puts = [self._put_of(put) for put in what]
         results = self.hosts[host].put_many(puts)
@@ -213,7 +213,7 @@ class StorageMachine(RuleBasedStateMachine):
             self.expected.put(put, result)
 
     @_needs("put_many")
-    @rule(host=_HOSTS, what=st.lists(_PUTS, min_size=1, max_size=6))
+    @rule(host=HOSTS, what=st.lists(PUTS, min_size=1, max_size=6))
     def put_all_or_none(self, host: int, what: Sequence[tuple[int, int, str, str]]) -> None:
         puts = [self._put_of(put) for put in what]
         results = self._attempt(self.hosts[host].put_many, puts, atomic=True)
@@ -236,7 +236,7 @@ class StorageMachine(RuleBasedStateMachine):
             self.expected.put(put, result)
 
     @_needs("delete_many")
-    @rule(host=_HOSTS, what=st.lists(st.tuples(_ACTORS, _EXPECTS), max_size=6))
+    @rule(host=HOSTS, what=st.lists(st.tuples(ACTORS, EXPECTS), max_size=6))
     def delete_many(self, host: int, what: Sequence[tuple[int, str]]) -> None:
         actors = [(self._actor(number), kind) for number, kind in what]
         deletes = [Delete(*actor, self._expect(actor, kind)) for actor, kind in actors]
@@ -245,14 +245,14 @@ class StorageMachine(RuleBasedStateMachine):
             self.expected.delete(delete[:2], delete.expect, result)
 
     @_needs("get_many")
-    @rule(host=_HOSTS, numbers=st.lists(_ACTORS, max_size=8))
+    @rule(host=HOSTS, numbers=st.lists(ACTORS, max_size=8))
     def get_many(self, host: int, numbers: Sequence[int]) -> None:
         actors = [self._actor(number) for number in numbers]
         for actor, found in zip(actors, self.hosts[host].get_many(actors), strict=True):
             self.expected.found(actor, found)
 
     @_needs("list_ids")
-    @rule(host=_HOSTS, limit=st.integers(1, 3))
+    @rule(host=HOSTS, limit=st.integers(1, 3))
     def list_ids(self, host: int, limit: int) -> None:
         """Read the ids of each type page by page, from where this run's ids begin."""
         for of in self.actor_types:

@@ -1,160 +1,27 @@
-"""What callers were told, what a database did, and whether the two can both be true.
-
-Callers record every call in a ``History``. Triggers record every row that changed, so that the
-order of the changes of one actor is known. ``faults_of`` compares the two.
-"""
+"""What can be told from a record of the changes themselves, in the order of the database."""
 
 from __future__ import annotations
 
-import enum
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from collections.abc import Iterator
 from uuid import UUID
 
-from theater_sql import ABSENT, OVERWRITE
-from theater_sql.contract import Expect
-
-DEADLINE = 30.0
-"""Seconds that calls are given which are not hasty."""
+from theater_sql.contract import ABSENT, OVERWRITE, Expect
+from theater_sql.testing.history.records import Change, Read, Row, Told, Write, name_of
+from theater_sql.testing.model import Actor
 
 
-class Actor(NamedTuple):
-    kind: str
-    name: str
-
-
-class Told(enum.Enum):
-    DONE = "acknowledged"
-    REFUSED = "refused"
-    UNKNOWN = "unknown"
-
-
-@dataclass(slots=True)
-class Write:
-    """A put, or a delete: one without a state.
-
-    ``tag`` is in the state and in no other write's; one that is sent again keeps it. ``expect``
-    is ``OVERWRITE`` too where the caller does not know what its handle expects. The caller of a
-    write that is ``alone`` knows what is there: it can't conflict. ``may_violate``, ``must_fail``
-    and ``hasty`` say which errors are as they should be.
-    """
-
-    actor: Actor
-    tag: str
-    expect: UUID | Expect
-    etag: UUID | None = None
-    deletes: bool = False
-    alone: bool = False
-    may_violate: bool = False
-    must_fail: bool = False
-    hasty: bool = False
-    start: int = 0
-    end: int = 0
-    told: Told = Told.UNKNOWN
-    error: str = ""
-    reason: str = ""
-
-    def __str__(self) -> str:
-        what = "delete" if self.deletes else "put"
-        return f"{what} {self.tag} of {self.actor.kind}[{self.actor.name}]"
-
-
-class Row(NamedTuple):
-    etag: UUID
-    version: int
-    tag: str
-
-
-class Read(NamedTuple):
-    actor: Actor
-    start: int
-    end: int
-    row: Row | None
-
-
-class Change(NamedTuple):
-    """A row that was created (no old etag), changed, or deleted (no new etag)."""
-
-    actor: Actor
-    old: UUID | None
-    new: UUID | None
-    version: int
-    tag: str
-
-
-@dataclass
-class History:
-    """What the callers were told. Appending to a list is safe among threads."""
-
-    writes: list[Write] = field(default_factory=list)
-    reads: list[Read] = field(default_factory=list)
-    surprises: list[str] = field(default_factory=list)
-
-
-def faults_of(history: History, changes: Iterable[Change], stored: dict[Actor, Row]) -> list[str]:
-    """Say in words where a history can't be true; ``changes`` are in the order of the database."""
-    by_actor: dict[Actor, list[Change]] = defaultdict(list)
-    for change in changes:
-        by_actor[change.actor].append(change)
-    writes: dict[Actor, dict[str, Write]] = defaultdict(dict)
-    for write in history.writes:
-        same = writes[write.actor].get(write.tag)
-        writes[write.actor][write.tag] = write if same is None else _sent_again(same, write)
-    reads: dict[Actor, list[Read]] = defaultdict(list)
-    for read in history.reads:
-        reads[read.actor].append(read)
-    faults = [*history.surprises]
-    for write in history.writes:
-        faults += _unlawful(write)
-    for actor in by_actor.keys() | writes.keys() | reads.keys() | stored.keys():
-        one = _OneActor(actor, by_actor[actor], writes[actor], reads[actor])
-        faults += one.faults(stored.get(actor))
-    return faults
-
-
-def _sent_again(first: Write, second: Write) -> Write:
-    """Join two sendings of one write: it was applied by either, and once at most."""
-    done = [write for write in (first, second) if write.told is Told.DONE]
-    told = Told.DONE if done else Told.UNKNOWN
-    if first.told is second.told is Told.REFUSED:
-        told = Told.REFUSED
-    end = min((write.end for write in done), default=second.end)
-    return replace(first, start=min(first.start, second.start), end=end, told=told)
-
-
-def _unlawful(write: Write) -> Iterator[str]:
-    """Tell whether a write was answered as no caller should be."""
-    kind = write.error.partition(" ")[0]
-    if write.must_fail:
-        if write.told is Told.DONE:
-            yield f"{write}: acknowledged, though it must fail"
-        return
-    lawful = {"", "Conflict", "cancelled"}
-    if write.alone:
-        lawful.discard("Conflict")
-    elif write.expect is OVERWRITE and write.end - write.start >= DEADLINE * 10**9:
-        lawful |= {"Unavailable", "OutcomeUnknown"}  # others kept writing all that time
-    if write.may_violate:
-        lawful |= {"ConstraintViolation", "InvalidState"}
-    if write.hasty:
-        lawful |= {"Unavailable", "OutcomeUnknown"}
-    if kind not in lawful:
-        yield f"{write}: answered {write.error} for no cause: {write.reason}"
-
-
-class _OneActor:
-    """The changes of one actor, in order, against what was told of it."""
+class Changes:
+    """The changes of one actor, in order, against what was told of it; each write once."""
 
     def __init__(
-        self, actor: Actor, changes: list[Change], writes: dict[str, Write], reads: list[Read]
+        self, actor: Actor, changes: list[Change], writes: list[Write], reads: list[Read]
     ) -> None:
-        self._actor = actor
+        self._name = name_of(actor)
         self._changes = changes
-        self._puts = {tag: write for tag, write in writes.items() if not write.deletes}
-        self._deletes = [write for write in writes.values() if write.deletes]
+        self._puts = {write.tag: write for write in writes if not write.deletes}
+        self._deletes = [write for write in writes if write.deletes]
         self._reads = reads
         self._deleters = {w.expect: w for w in self._deletes if w.told is Told.DONE}
         self._writers = [self._writer(change) for change in changes]
@@ -165,16 +32,18 @@ class _OneActor:
             return self._deleters.get(change.old) if change.old else None
         return self._puts.get(change.tag)
 
-    def faults(self, stored: Row | None) -> Iterator[str]:
-        yield from self._chain(stored)
+    def faults(self, *stored: Row | None) -> Iterator[str]:
+        """Say what can't be true; ``stored`` is what is there at the end, if that is known."""
+        yield from self._chain()
+        yield from self._last(*stored)
         yield from self._applied()
         yield from self._deleted()
         yield from self._order()
         yield from self._own_order()
         yield from self._seen()
 
-    def _chain(self, stored: Row | None) -> Iterator[str]:
-        """Each change follows the one before it, and the last is what is stored."""
+    def _chain(self) -> Iterator[str]:
+        """Each change follows the one before it."""
         etag: UUID | None = None
         version = 0
         seen: set[UUID] = set()
@@ -187,14 +56,13 @@ class _OneActor:
                 yield f"{self._name}: an etag came back"
             etag, version = change.new, change.version if change.new else 0
             seen |= {change.new} if change.new else set()
+
+    def _last(self, *stored: Row | None) -> Iterator[str]:
+        """The last change is what is stored."""
         last = self._changes[-1] if self._changes else None
         wanted = Row(last.new, last.version, last.tag) if last and last.new else None
-        if stored != wanted:
+        if stored not in ((), (wanted,)):
             yield f"{self._name}: what is stored is not what was written last"
-
-    @property
-    def _name(self) -> str:
-        return f"{self._actor.kind}[{self._actor.name}]"
 
     def _applied(self) -> Iterator[str]:
         """Each put was applied once, at most once or never, as its caller was told."""
@@ -245,10 +113,11 @@ class _OneActor:
 
     def _own_order(self) -> Iterator[str]:
         """The puts of a single caller are applied in the order of its calls, even unknown ones."""
-        if len({tag.partition(".")[0] for tag in self._puts}) != 1:
+        callers = {write.caller for write in self._puts.values()}
+        if len(callers) != 1 or "" in callers:
             return
-        numbers = [int(c.tag.partition(".")[2]) for c in self._changes if c.tag in self._puts]
-        if numbers != sorted(numbers):
+        starts = [self._puts[c.tag].start for c in self._changes if c.tag in self._puts]
+        if starts != sorted(starts):
             yield f"{self._name}: the writes of its only writer were reordered"
 
     def _seen(self) -> Iterator[str]:
@@ -286,5 +155,5 @@ class _OneActor:
         return [end for end, _ in pairs], newest
 
 
-def _base(change: Change) -> Any:
+def _base(change: Change) -> UUID | Expect:
     return ABSENT if change.old is None else change.old
