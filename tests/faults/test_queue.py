@@ -39,7 +39,7 @@ from tests.faults.support import (
 )
 from theater_sql import ABSENT, ConstraintViolation, Etag, SQLStorage, Unavailable
 from theater_sql.backends.base import Statement
-from theater_sql.backends.postgresql import PostgreSQLSession
+from theater_sql.backends.postgresql_sessions import PostgreSQLSession
 from theater_sql.backends.sqlite_sessions import SQLiteSession
 
 KILO = 2**10
