@@ -28,6 +28,8 @@ PRELOADED = MetaData()
 
 NewDatabase = Callable[[], AbstractContextManager[str]]
 
+_figures: list[str] = []
+
 _numbers = itertools.count(1)
 _shared = pytest.StashKey[dict[str, Any]]()
 
@@ -54,6 +56,19 @@ def pytest_xdist_setupnodes(config: pytest.Config) -> None:
 
 def pytest_configure_node(node: Any) -> None:
     node.workerinput["postgres"] = node.config.stash[_shared]
+
+
+@pytest.fixture
+def figure(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Takes what a test measured, for the summary of the run."""
+    return lambda line: _figures.append(f"{request.node.name}: {line}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if _figures:
+        terminalreporter.section("figures of the fault tests")
+        for line in _figures:
+            terminalreporter.line(line)
 
 
 @pytest.fixture(scope="session")

@@ -150,7 +150,7 @@ def private(folder: Path, settings: str = NOT_DURABLE) -> Iterator[Server]:
     # /tmp: every user can reach it, and the socket's name stays below its 107 bytes.
     home = Path(tempfile.mkdtemp(prefix="theater_sql_pg_", dir="/tmp"))
     try:
-        cluster = _Cluster(home, _account(), folder)
+        cluster = _Cluster(home, account(), folder)
         cluster.create(settings)
         with cluster.running() as server:
             yield server
@@ -158,13 +158,13 @@ def private(folder: Path, settings: str = NOT_DURABLE) -> Iterator[Server]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-class _Account(TypedDict, total=False):
+class Account(TypedDict, total=False):
     user: int
     group: int
     extra_groups: list[int]
 
 
-def _account() -> _Account:
+def account() -> Account:
     """Return what makes ``subprocess`` leave root, as whom PostgreSQL refuses to run."""
     if os.geteuid() != 0:
         return {}
@@ -178,12 +178,12 @@ def _account() -> _Account:
 class _Cluster:
     """A data directory below ``home`` and the binaries that serve it."""
 
-    def __init__(self, home: Path, account: _Account, folder: Path) -> None:
+    def __init__(self, home: Path, account: Account, folder: Path) -> None:
         self.home = home
         self.data = home / "data"
         self.account = account
         self.password = secrets.token_urlsafe(12)
-        self.port = _free_port()
+        self.port = free_port()
         if account:
             os.chown(home, account["user"], account["group"])
         self.folder = self._readable(folder)
@@ -263,7 +263,7 @@ class _Cluster:
             raise NoPostgresError(f"{program} can't be run: {error}") from None
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

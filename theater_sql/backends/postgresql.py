@@ -46,7 +46,7 @@ class PostgreSQL:
         sa.event.listen(self._pool, "connect", self._watch, insert=True)
         self._timeout = timeout
         self._relaxed = relaxed
-        self._session = PooledSession if pooler else PostgreSQLSession
+        self._pooler = pooler
         make_dialect: Any = type(engine.dialect)
         self._compiler = make_dialect(paramstyle="format")
         self._options = compile_options(engine)
@@ -55,8 +55,9 @@ class PostgreSQL:
     def connect(self, lock_timeout: float) -> PostgreSQLSession:
         """Open a connection in autocommit with the settings of a lane."""
         settings = Settings(lock_timeout, self._timeout, self._relaxed)
+        make = PooledSession if self._pooler else PostgreSQLSession
         try:
-            return opened(self._pool, lambda raw: self._session(raw, settings))
+            return opened(self._pool, lambda raw: make(raw, settings))
         finally:
             watch = self._opening.__dict__.pop("watch", None)
             if watch is not None:
@@ -71,6 +72,11 @@ class PostgreSQL:
         raw: Any = connection.connection.driver_connection
         if raw.autocommit:
             raise ConfigurationError("a connection in autocommit has no transaction to write in")
+        if self._pooler and raw.prepare_threshold is not None:
+            raise ConfigurationError(
+                "a connection through a pooler must not prepare statements: "
+                'create_engine(url, connect_args={"prepare_threshold": None})'
+            )
         return BorrowedConnection(connection)
 
     def _watch(self, connection: Any, record: object) -> None:
