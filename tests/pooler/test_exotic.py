@@ -11,8 +11,14 @@ from sqlalchemy.pool import NullPool
 from tests.conftest import NewDatabase
 from tests.contract.doors import AsyncDoor, Door
 from tests.contract.exotic import PointType
-from tests.contract.test_exotic import *
-from tests.contract.test_exotic import ACTORS, read_one_row
+from tests.contract.test_exotic import (
+    ACTORS,
+    flushes,
+    read_one_row,
+    test_value_comes_back_exactly,
+    test_values_of_one_batch_come_back_exactly,
+    test_what_would_not_come_back_is_refused_and_spares_the_neighbours,
+)
 from tests.pooler.conftest import behind
 from tests.postgres import Server
 

@@ -132,11 +132,13 @@ class PooledSession(PostgreSQLSession):
     """
 
     def _make_ready(self) -> None:
-        self._connection.prepare_threshold = None
+        connection = self._connection
+        connection.prepare_threshold = None
+        _load_in_utc(connection.adapters)
         self._beginning = self._settings.sql(local=True)
         self._control = self._text
-        self._binary = _PooledCursor(self._binary, self._begin)
-        self._text = _PooledCursor(self._text, self._begin)
+        self._binary = _PooledCursor(connection.cursor(binary=True), self._begin)
+        self._text = _PooledCursor(connection.cursor(), self._begin)
 
     def _begin(self) -> None:
         self._control.execute("BEGIN")
@@ -146,6 +148,29 @@ class PooledSession(PostgreSQLSession):
         """Bound how long the statements from now on wait for a row lock."""
         self._settings.set_lock_timeout(seconds)
         self._beginning = self._settings.sql(local=True)
+
+
+def _load_in_utc(adapters: Any) -> None:
+    """Have the driver give times in UTC, whatever zone a session has: it only knows of that."""
+    from psycopg.adapt import Loader
+    from psycopg.pq import Format
+
+    def in_utc(original: Any) -> type[Loader]:
+        class InUTC(Loader):
+            format = original.format
+
+            def __init__(self, oid: int, context: Any = None) -> None:
+                super().__init__(oid, context)
+                self._load = original(oid).load  # it asks the connection, and gets none
+
+            def load(self, data: Any) -> Any:
+                return self._load(data)
+
+        return InUTC
+
+    oid = adapters.types["timestamptz"].oid
+    for format_ in (Format.TEXT, Format.BINARY):
+        adapters.register_loader(oid, in_utc(adapters.get_loader(oid, format_)))
 
 
 class _PooledCursor:
