@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -22,14 +23,19 @@ def faulty_pg(new_pg: NewDatabase) -> Iterator[str]:
 @pytest.fixture
 def pg(faulty_pg: str) -> str:
     """The URL of a PostgreSQL database with our tables, empty, which nobody else uses."""
+    return emptied(faulty_pg)
+
+
+def emptied(url: str) -> str:
+    """End all sessions of a database and empty our tables."""
     tables = ", ".join(table.name for table in ACTORS.metadata.sorted_tables)
-    with admin(faulty_pg) as connection:
+    with admin(url) as connection:
         connection.execute(
             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
         connection.execute(f"TRUNCATE {tables}")
-    return faulty_pg
+    return url
 
 
 @pytest.fixture
@@ -48,7 +54,14 @@ def db(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def proxy(pg: str) -> Iterator[Proxy]:
     """A proxy in front of ``pg``."""
-    proxy = Proxy(pg)
+    with running(pg) as proxy:
+        yield proxy
+
+
+@contextmanager
+def running(url: str) -> Iterator[Proxy]:
+    """A proxy that is closed afterwards."""
+    proxy = Proxy(url)
     try:
         yield proxy
     finally:
@@ -56,6 +69,11 @@ def proxy(pg: str) -> Iterator[Proxy]:
 
 
 @pytest.fixture(params=[SyncDoor, AsyncDoor], ids=["sync", "async"])
-def door_type(request: pytest.FixtureRequest) -> type[Door]:
+def any_door(request: pytest.FixtureRequest) -> type[Door]:
     kind: type[Door] = request.param
     return kind
+
+
+@pytest.fixture
+def door_type(any_door: type[Door]) -> type[Door]:
+    return any_door

@@ -14,11 +14,14 @@ from tests.conftest import NewDatabase
 from tests.contract.conftest import actor_id, kind
 from tests.contract.doors import DOORS, Door, MakeDoor
 from tests.contract.kinds import ACTORS as CONTRACT_ACTORS
-from tests.faults.support import ACTORS, admin, create_tables
+from tests.faults.conftest import any_door, emptied, running
+from tests.faults.proxy import Proxy
+from tests.faults.support import Door as AnyDoor
+from tests.faults.support import admin, create_tables
 from tests.pooler.pgbouncer import NoPgBouncerError, pgbouncer
 from tests.postgres import Server
 
-__all__ = ["actor_id", "kind"]
+__all__ = ["actor_id", "any_door", "kind"]
 
 POOL = 4
 """Sessions that all clients of a database share."""
@@ -65,15 +68,30 @@ def database(pooler: Server, new_pg: NewDatabase) -> Iterator[Database]:
 
 
 @pytest.fixture
-def emptied(database: Database) -> Database:
-    """The same, with nothing in it."""
-    tables = ", ".join(table.name for table in ACTORS.metadata.sorted_tables)
-    with admin(database.direct) as connection:
-        connection.execute(f"TRUNCATE {tables}")
-    return database
+def pg(database: Database) -> str:
+    """The URL of the database straight to the server, emptied."""
+    return emptied(database.direct)
 
 
-# What the tests of the contract take, when a module here has imported them.
+# What the tests of others take, when a module here has imported them.
+
+
+@pytest.fixture
+def door_type(any_door: type[AnyDoor], database: Database) -> type[AnyDoor]:
+    """A door that goes through the pooler, or a proxy before it."""
+
+    class PooledDoor(any_door):  # type: ignore[misc, valid-type]
+        def __init__(self, url: str, **options: Any) -> None:
+            url = database.pooled if url == database.direct else url
+            super().__init__(url, pooler=True, **options)
+
+    return PooledDoor
+
+
+@pytest.fixture
+def proxy(pg: str, database: Database) -> Iterator[Proxy]:
+    with running(database.pooled) as proxy:
+        yield proxy
 
 
 @pytest.fixture(scope="session")
