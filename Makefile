@@ -17,13 +17,13 @@ demo: $(VENV)/.demo  ## store the history of this git repository as actors (ARGS
 
 # Each worker has databases of its own; all share one PostgreSQL server.
 PYTEST := $(BIN)/python -m pytest
-FAST   := $(PYTEST) -n auto --maxprocesses 4 --dist worksteal --ignore tests/faults
+FAST   := $(PYTEST) -n auto --maxprocesses 4 --dist worksteal --ignore tests/faults --ignore tests/pooler
 
 test: $(VENV)/.dev  ## run the tests on SQLite and on a private PostgreSQL (ARGS="-k name")
 	$(FAST) $(ARGS)
 
 test-faults: $(VENV)/.dev  ## run the tests that kill, cut, freeze, race and stress
-	$(PYTEST) tests/faults $(ARGS)
+	$(PYTEST) tests/faults tests/pooler $(ARGS)
 
 test-all: test test-faults  ## run all tests
 

@@ -288,15 +288,21 @@ def _flight(stream: IO[bytes], known: dict[bytes, str]) -> tuple[bytes, str, boo
         frames += frame
         if kind == b"P":
             name, text = frame[5:].split(b"\0", 2)[:2]
-            sql = known[name] = text.decode()
+            known[name] = text.decode()
+            sql = _about(sql, known[name])
         elif kind == b"B":
-            sql = known.get(frame[5:].split(b"\0", 2)[1], "")
+            sql = _about(sql, known.get(frame[5:].split(b"\0", 2)[1], ""))
         elif kind == b"E":
             executes = True
         elif kind == b"Q":
             return frames, frame[5:-1].decode(), True
         elif kind not in (b"D", b"C"):
             return frames, sql, executes
+
+
+def _about(before: str, sql: str) -> str:
+    """Return what a flight is about: where it ends with a commit, what is committed."""
+    return before if before and sql == "COMMIT" else sql
 
 
 def _hang_up(link: socket.socket, how: How) -> None:
