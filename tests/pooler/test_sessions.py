@@ -24,6 +24,24 @@ CREATE TRIGGER slow BEFORE INSERT ON box FOR EACH ROW EXECUTE FUNCTION slow()
 """
 
 
+def chosen(storage: SQLStorage) -> dict[str, str]:
+    """Return what holds for a lane's statements and is not the server's choice."""
+    session = storage._core.backend.connect(0.1)
+    try:
+        sql = "SELECT name, setting FROM pg_settings WHERE source = 'session'"
+        return dict(session.query(sql, []))
+    finally:
+        session.close()
+
+
+def test_a_flush_has_the_settings_of_a_direct_lane(pg: str, database: Database) -> None:
+    with direct(pg) as straight, SQLStorage(database.pooled, ACTORS, pooler=True) as pooled:
+        settings = chosen(straight)
+        assert settings == chosen(pooled)
+    assert settings["plan_cache_mode"] == "force_generic_plan"
+    assert settings["lock_timeout"] == "100"
+
+
 def test_full_durability_is_none_of_the_servers(make_door: MakeDoor, pg_url: str) -> None:
     database = sa.make_url(pg_url).database
     with admin(pg_url) as connection:
