@@ -18,13 +18,14 @@ demo: $(VENV)/.demo  ## store the history of this git repository as actors (ARGS
 
 # Each worker has databases of its own; all share one PostgreSQL server.
 PYTEST := $(BIN)/python -m pytest
-FAST   := $(PYTEST) -n auto --maxprocesses 4 --dist worksteal --ignore tests/faults --ignore tests/ha
+FAST   := $(PYTEST) -n auto --maxprocesses 4 --dist worksteal \
+          --ignore tests/faults --ignore tests/pooler --ignore tests/ha
 
 test: $(VENV)/.dev  ## run the tests on SQLite and on a private PostgreSQL (ARGS="-k name")
 	$(FAST) $(ARGS)
 
 test-faults: $(VENV)/.dev  ## run the tests that kill, cut, freeze, race and stress
-	$(PYTEST) tests/faults $(ARGS)
+	$(PYTEST) tests/faults tests/pooler $(ARGS)
 
 test-ha: $(VENV)/.ha  ## run the tests on a PostgreSQL that fails over (needs etcd-server)
 	$(PYTEST) tests/ha $(ARGS)

@@ -30,8 +30,9 @@ NewDatabase = Callable[[], AbstractContextManager[str]]
 Figure = Callable[[str], None]
 """Takes a line for the summary of the run."""
 
-_numbers = itertools.count(1)
 _figures: list[str] = []
+
+_numbers = itertools.count(1)
 _shared = pytest.StashKey[dict[str, Any]]()
 
 

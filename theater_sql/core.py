@@ -31,7 +31,7 @@ from theater_sql.homes import is_marker
 from theater_sql.identity import plain_uuid
 from theater_sql.lanes import Bounds, Lanes
 from theater_sql.listings import Listing
-from theater_sql.options import MOST_WRITERS, check_choice, check_number, check_timeout
+from theater_sql.options import MOST_WRITERS, check_choice, check_flag, check_number, check_timeout
 from theater_sql.registry import ActorRegistry
 from theater_sql.routes import Routes
 from theater_sql.routing import Router, without_result
@@ -52,6 +52,7 @@ class Core:
         *,
         timeout: float = 10.0,
         durability: Literal["full", "relaxed"] = "full",
+        pooler: bool = False,
         writers: int = 1,
         max_batch_rows: int = 256,
         max_batch_bytes: int = 2**20,
@@ -63,16 +64,18 @@ class Core:
         check_number("max_batch_bytes", max_batch_bytes)
         check_number("max_queue", max_queue)
         check_choice("durability", durability, ("full", "relaxed"))
+        check_flag("pooler", pooler)
         if not isinstance(actors, ActorRegistry):
             raise ConfigurationError(f"actors is an ActorRegistry, not a {type(actors).__name__}")
         self._url = url
         engine: Any = url
         if issubclass(type(url), (str, URL)):
-            engine = engine_for(engine, timeout=timeout)
+            engine = engine_for(engine, timeout=timeout, pooler=pooler)
         self._engine: Engine = engine
-        self.backend = backend_for(self._engine, timeout, relaxed=durability == "relaxed")
+        self.backend = backend_for(engine, timeout, relaxed=durability == "relaxed", pooler=pooler)
         self._actors = actors
         self._timeout = timeout
+        self._pooler = pooler
         self._statements: dict[Layout, Statements] = {}
         routes = RouteStatements(actors.routes, actors.generic, self.backend)
         self.router = Router(Routes(routes, is_told=self.backend.file is None), self.statements)
@@ -197,8 +200,7 @@ class Core:
         self, puts: Iterable[Any], atomic: bool, overwrite_corrupt: bool, timeout: float | None
     ) -> Rounds[Results[Etag]]:
         """Return the steps of ``SQLStorage.put_many``."""
-        if type(atomic) is not bool:
-            raise ConfigurationError("atomic= is True or False; nothing was sent")
+        check_flag("atomic", atomic)
         make = self.put_all if atomic else self.put_many
         return make(puts, overwrite_corrupt, timeout)
 
@@ -267,7 +269,7 @@ class Core:
 
         engine = self._engine
         if isinstance(self._url, (str, URL)) and not self.backend.shared_connection:
-            engine = engine_for(self._url, create=True, timeout=self._timeout)
+            engine = engine_for(self._url, create=True, timeout=self._timeout, pooler=self._pooler)
         with translated(engine, Phase.CONNECT):
             engine.connect().close()
         tables = [binding.layout.table for binding in self._actors]

@@ -19,8 +19,9 @@ class Options(TypedDict, total=False):
 
     ``timeout`` is the deadline of a call in seconds (10). ``durability`` is ``"full"``: what
     is acknowledged survives a crash of the server and its machine; or ``"relaxed"``: the last
-    moments before such a crash may be lost, though nothing older and never in part. Settings
-    of the lanes: ``writers``, the number of write connections (1; two to four across a
+    moments before such a crash may be lost, though nothing older and never in part. ``pooler``
+    (False) has to be set behind PgBouncer in transaction mode and the like. Settings of the
+    lanes: ``writers``, the number of write connections (1; two to four across a
     network; at most 64); ``max_batch_rows`` (256) and ``max_batch_bytes`` (1 MiB), what one
     flush takes; ``max_queue`` (100,000), beyond which calls wait outside and end as
     ``Unavailable``, if they are not let in before their deadline.
@@ -28,6 +29,7 @@ class Options(TypedDict, total=False):
 
     timeout: float
     durability: Literal["full", "relaxed"]
+    pooler: bool
     writers: int
     max_batch_rows: int
     max_batch_bytes: int
@@ -54,6 +56,12 @@ def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
     """Take one of a few words."""
     if type(value) is not str or value not in choices:
         raise ConfigurationError(f"{name}= is {' or '.join(map(repr, choices))}")
+
+
+def check_flag(name: str, value: object) -> None:
+    """Take True or False."""
+    if type(value) is not bool:
+        raise ConfigurationError(f"{name}= is True or False; nothing was sent")
 
 
 def check_names(owner: object, given: Iterable[str], known: Iterable[str]) -> None:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from itertools import groupby
-from typing import Any, TypeVar, overload
+from typing import Any, Final, TypeVar, overload
 from uuid import UUID
 
 from sqlalchemy.engine import Connection
@@ -41,6 +41,9 @@ from theater_sql.homes import is_marker
 from theater_sql.lanes import Outcome, hold
 
 T = TypeVar("T")
+
+_LOST: Final = (Action.RESEND, Action.RECONNECT, Action.ONCE)
+"""What is done about faults that a transaction does not survive."""
 
 
 class Transaction:
@@ -284,7 +287,7 @@ def _fault(core: Core, error: Exception, phase: Phase, *, is_over: bool = False)
         return Fault(Action.RAISE, StorageClosed, f"{error}; nothing was sent")
     cause = (isinstance(error, DBAPIError) and error.orig) or error
     fault = core.backend.classify(cause, phase)
-    is_lost = fault.action in (Action.RESEND, Action.RECONNECT) or fault.error is OutcomeUnknown
+    is_lost = fault.action in _LOST or fault.error is OutcomeUnknown
     is_lost = is_lost or is_over or isinstance(cause, SQLAlchemyError)
     if not (is_lost or core.backend.aborts(cause)):
         return fault

@@ -27,7 +27,7 @@ from theater_sql import (
     SQLStorage,
     homes,
 )
-from theater_sql.backends.postgresql import PostgreSQLSession
+from theater_sql.backends.postgresql_sessions import PostgreSQLSession
 from theater_sql.backends.sqlite_sessions import SQLiteSession
 from theater_sql.homes import Home
 from theater_sql.migrations.promotion import Promotion

@@ -31,7 +31,7 @@ from theater_sql import (
     RegistrationError,
     SchemaMismatch,
 )
-from theater_sql.backends.postgresql import PostgreSQLSession
+from theater_sql.backends.postgresql_sessions import PostgreSQLSession
 
 BATCH = 256
 

@@ -30,7 +30,7 @@ from theater_sql import (
     Put,
     SQLStorage,
 )
-from theater_sql.backends.postgresql import PostgreSQLSession
+from theater_sql.backends.postgresql_sessions import PostgreSQLSession
 from theater_sql.backends.sqlite_sessions import SQLiteSession
 from theater_sql.homes import Home, marker
 from theater_sql.migrations.stages import Stages

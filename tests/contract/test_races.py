@@ -8,7 +8,7 @@ import pytest
 
 from tests.contract.doors import Call, Door
 from tests.contract.kinds import KINDS
-from theater_sql.backends.postgresql import PostgreSQLSession
+from theater_sql.backends.postgresql_sessions import PostgreSQLSession
 from theater_sql.backends.sqlite_sessions import SQLiteSession
 
 

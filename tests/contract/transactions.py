@@ -46,6 +46,12 @@ class Blocks:
             yield block
 
 
+def _engine_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Return what the caller's own engine needs, such as the storage is."""
+    arguments = {"prepare_threshold": None} if options.get("pooler") else {}
+    return {"poolclass": NullPool, "connect_args": arguments}
+
+
 class _SyncBlock:
     def __init__(self, storage: SQLStorage, target: Any, block: ExitStack, tx: Any) -> None:
         self.storage, self.tx, self._target = storage, tx, target
@@ -61,7 +67,7 @@ class _SyncBlock:
 
 @contextmanager
 def _connection(url: str, actors: Any, options: Any, before: str | None) -> Iterator[Block]:
-    engine = sa.create_engine(url, poolclass=NullPool)
+    engine = sa.create_engine(url, **_engine_options(options))
     with SQLStorage(url, actors, **options) as storage, engine.begin() as connection:
         if before:
             connection.execute(sa.text(before))
@@ -72,7 +78,7 @@ def _connection(url: str, actors: Any, options: Any, before: str | None) -> Iter
 
 @contextmanager
 def _session(url: str, actors: Any, options: Any, before: str | None) -> Iterator[Block]:
-    engine = sa.create_engine(url, poolclass=NullPool)
+    engine = sa.create_engine(url, **_engine_options(options))
     with SQLStorage(url, actors, **options) as storage, Session(engine) as session, session.begin():
         if before:
             session.execute(sa.text(before))
@@ -119,7 +125,7 @@ def _async(
     with asyncio.Runner() as runner:  # all its calls have one context
         run = runner.run
         engine = create_async_engine(
-            url.replace("sqlite:", "sqlite+aiosqlite:"), poolclass=NullPool
+            url.replace("sqlite:", "sqlite+aiosqlite:"), **_engine_options(options)
         )
         storage = AsyncSQLStorage(url, actors, **options)
         target = open_target(engine)

@@ -22,14 +22,19 @@ def faulty_pg(new_pg: NewDatabase) -> Iterator[str]:
 @pytest.fixture
 def pg(faulty_pg: str) -> str:
     """The URL of a PostgreSQL database with our tables, empty, which nobody else uses."""
+    return emptied(faulty_pg)
+
+
+def emptied(url: str) -> str:
+    """End all sessions of a database and empty our tables."""
     tables = ", ".join(table.name for table in ACTORS.metadata.sorted_tables)
-    with admin(faulty_pg) as connection:
+    with admin(url) as connection:
         connection.execute(
             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
         connection.execute(f"TRUNCATE {tables}")
-    return faulty_pg
+    return url
 
 
 @pytest.fixture
@@ -53,6 +58,11 @@ def proxy(pg: str) -> Iterator[FaultProxy]:
 
 
 @pytest.fixture(params=[SyncDoor, AsyncDoor], ids=["sync", "async"])
-def door_type(request: pytest.FixtureRequest) -> type[Door]:
+def any_door(request: pytest.FixtureRequest) -> type[Door]:
     kind: type[Door] = request.param
     return kind
+
+
+@pytest.fixture
+def door_type(any_door: type[Door]) -> type[Door]:
+    return any_door

@@ -64,6 +64,12 @@ class Blocking:
     async def delete(self, *args: Any, **options: Any) -> Any:
         return self._storage.delete(*args, **options)
 
+    async def get_many(self, *args: Any) -> Any:
+        return self._storage.get_many(*args)
+
+    async def put_many(self, *args: Any, **options: Any) -> Any:
+        return self._storage.put_many(*args, **options)
+
     def handle(self, *args: Any) -> Any:
         return Blocking(self._storage.handle(*args))
 
@@ -316,7 +322,7 @@ def hammer(
     until = time.monotonic() + seconds
     blocking = Blocking(threads)
     callers = [Caller(f"s{n}", blocking, history, False) for n in range(counts[0])]
-    workers = [threading.Thread(target=_run, args=[caller.work(until)]) for caller in callers]
+    workers = [threading.Thread(target=finish, args=[caller.work(until)]) for caller in callers]
 
     async def all_tasks() -> None:
         waiting = [Caller(f"a{n}", tasks, history, True) for n in range(counts[1])]
@@ -331,7 +337,7 @@ def hammer(
     return history
 
 
-def _run(coroutine: Coroutine[Any, Any, None]) -> None:
+def finish(coroutine: Coroutine[Any, Any, None]) -> None:
     with suppress(StopIteration):
         coroutine.send(None)
         raise AssertionError("a blocking call waited")

@@ -169,6 +169,13 @@ def detects_deadlocks_at_once(url: str) -> Iterator[None]:
 def test_overlapping_batches_do_not_deadlock(
     pg: str, rows: int, batch: int, figure: Figure
 ) -> None:
+    overlap(pg, rows, batch, figure, url=pg)
+
+
+def overlap(
+    pg: str, rows: int, batch: int, figure: Figure, *, url: str, pooler: bool = False
+) -> None:
+    """Have 4 processes write batches that overlap, and find no deadlock."""
     with direct(pg) as other:
         with opened(SyncDoor, pg) as door:
             # Not in the order of the keys, so that a scan of the table has another order.
@@ -179,7 +186,7 @@ def test_overlapping_batches_do_not_deadlock(
             connection.execute("ANALYZE box")
         before = workers.deadlocks(pg)
         with detects_deadlocks_at_once(pg):
-            counts = workers.run_many(workers.overwrite, 4, pg, rows, batch, 2.0)
+            counts = workers.run_many(workers.overwrite, 4, url, rows, batch, 2.0, pooler)
         deadlocks = workers.deadlocks(pg) - before
         done = sum(acked for acked, _, _ in counts)
         errors = [error for _, found_errors, _ in counts for error in found_errors]

@@ -38,7 +38,7 @@ from tests.faults.support import (
 )
 from theater_sql import ABSENT, ConstraintViolation, Etag, SQLStorage, Unavailable
 from theater_sql.backends.base import Statement
-from theater_sql.backends.postgresql import PostgreSQLSession
+from theater_sql.backends.postgresql_sessions import PostgreSQLSession
 from theater_sql.backends.sqlite_sessions import SQLiteSession
 from theater_sql.testing import FaultProxy
 

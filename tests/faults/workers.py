@@ -84,22 +84,34 @@ class _Counting(logging.Handler):
 
 
 def overwrite(
-    go: Callable[[], object], number: int, url: str, rows: int, batch: int, seconds: float
+    go: Callable[[], object],
+    number: int,
+    url: str,
+    rows: int,
+    batch: int,
+    seconds: float,
+    pooler: bool = False,
 ) -> tuple[int, list[str], int]:
     """Write random rows, many at once; return writes, errors, and how often a lane complained."""
     reports = _Counting()
     logging.getLogger("theater_sql.lanes").addHandler(reports)
-    acked, errors = asyncio.run(_overwrite(go, number, url, rows, batch, seconds))
+    acked, errors = asyncio.run(_overwrite(go, number, url, rows, batch, seconds, pooler))
     return acked, errors, reports.count
 
 
 async def _overwrite(
-    go: Callable[[], object], number: int, url: str, rows: int, batch: int, seconds: float
+    go: Callable[[], object],
+    number: int,
+    url: str,
+    rows: int,
+    batch: int,
+    seconds: float,
+    pooler: bool,
 ) -> tuple[int, list[str]]:
     chance = random.Random(number)
     acked = 0
     errors: list[str] = []
-    async with AsyncSQLStorage(url, ACTORS) as storage:
+    async with AsyncSQLStorage(url, ACTORS, pooler=pooler) as storage:
 
         async def one(actor_id: str, etag: Etag) -> None:
             nonlocal acked

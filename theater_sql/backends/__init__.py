@@ -58,16 +58,18 @@ def _check_driver(name: str, driver: str) -> None:
         )
 
 
-def engine_for(url: str | URL, *, create: bool = False, timeout: float = 10.0) -> Engine:
+def engine_for(
+    url: str | URL, *, create: bool = False, timeout: float = 10.0, pooler: bool = False
+) -> Engine:
     """Return an engine without a pool; SQLite creates a missing file only if ``create``.
 
     ``timeout`` bounds a connection attempt where the URL does not; the driver takes whole
-    seconds, two at least.
+    seconds, two at least. Where ``pooler``, PostgreSQL's driver prepares no statements.
     """
     parsed = normal_url(url)
     if parsed.get_backend_name() == "sqlite" and not create:
         parsed = existing_file_url(parsed)
-    if parsed.get_backend_name() == "postgresql" and "connect_timeout" not in parsed.query:
+    if _is_postgresql(parsed) and "connect_timeout" not in parsed.query:
         parsed = parsed.update_query_dict({"connect_timeout": str(max(2, ceil(timeout)))})
     try:
         if _in_memory(parsed):
@@ -77,7 +79,10 @@ def engine_for(url: str | URL, *, create: bool = False, timeout: float = 10.0) -
                 poolclass=StaticPool,
                 connect_args={"check_same_thread": False},
             )
-        return create_engine(parsed, hide_parameters=True, poolclass=NullPool)
+        arguments = {"prepare_threshold": None} if pooler and _is_postgresql(parsed) else {}
+        return create_engine(
+            parsed, hide_parameters=True, poolclass=NullPool, connect_args=arguments
+        )
     except (TypeError, ValueError):
         raise ConfigurationError("an option in the URL's query part can't work") from None
     except ModuleNotFoundError as error:
@@ -86,14 +91,21 @@ def engine_for(url: str | URL, *, create: bool = False, timeout: float = 10.0) -
         ) from error
 
 
+def _is_postgresql(url: URL) -> bool:
+    return url.get_backend_name() == "postgresql"
+
+
 def _in_memory(url: URL) -> bool:
     return url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:")
 
 
-def backend_for(engine: Engine, timeout: float, *, relaxed: bool = False) -> Backend:
+def backend_for(
+    engine: Engine, timeout: float, *, relaxed: bool = False, pooler: bool = False
+) -> Backend:
     """Return the backend of an engine; ``timeout`` bounds a statement on the server's side.
 
-    Where ``relaxed``, commits are acknowledged before they are on the disk.
+    Where ``relaxed``, commits are acknowledged before they are on the disk. Where ``pooler``,
+    the server's sessions are shared.
     """
     if not issubclass(type(engine), Engine):
         raise ConfigurationError(
@@ -108,7 +120,7 @@ def backend_for(engine: Engine, timeout: float, *, relaxed: bool = False) -> Bac
             'poolclass=StaticPool and connect_args={"check_same_thread": False}'
         )
     make: Any = PostgreSQL if engine.dialect.name == "postgresql" else SQLite
-    backend: Backend = make(engine, timeout, relaxed)
+    backend: Backend = make(engine, timeout, relaxed, pooler)
     return backend
 
 

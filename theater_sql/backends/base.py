@@ -126,6 +126,8 @@ class Action(enum.Enum):
     """Nothing was written: again, on the same connection."""
     RECONNECT = "reconnect"
     """Nothing was written: again, on a new connection."""
+    ONCE = "once"
+    """The same, but no more than once."""
     RESEND = "resend"
     """Whether it was written is unknown: the same statement again, on a new connection."""
     BLOCKED = "blocked"

@@ -28,6 +28,8 @@ from theater_sql.homes import FENCE_STATE
 _NOTHING: Final = "nothing was written"
 _MIGRATE: Final = f"{_NOTHING}: run the migrations (storage.check() says what differs)"
 
+_POOLER: Final = f"{_NOTHING}: behind a pooler set SQLStorage(..., pooler=True)"
+
 _BY_STATE: Final[dict[str, tuple[Action, Any, str]]] = {
     # The connection is gone, or as good as gone; an autocommit statement may have been applied.
     "08": (Action.RESEND, OutcomeUnknown, "the connection broke"),
@@ -42,8 +44,8 @@ _BY_STATE: Final[dict[str, tuple[Action, Any, str]]] = {
     "57P04": (Action.RECONNECT, Unavailable, "the database was dropped"),
     "57P05": (Action.RECONNECT, Unavailable, "the session idled too long"),
     "53300": (Action.RECONNECT, Unavailable, "the server has too many connections"),
-    "26000": (Action.RECONNECT, Unavailable, "a pooler lost a prepared statement"),
-    "42P05": (Action.RECONNECT, Unavailable, "a pooler mixed up prepared statements"),
+    "26000": (Action.ONCE, Unavailable, f"a pooler lost a prepared statement; {_POOLER}"),
+    "42P05": (Action.ONCE, Unavailable, f"a pooler mixed up prepared statements; {_POOLER}"),
     # The statement was rolled back; the next try may be luckier.
     "40": (Action.RETRY, Unavailable, "another transaction got in the way"),
     "72": (Action.RETRY, Unavailable, "the snapshot was too old"),

@@ -24,6 +24,7 @@ from theater_sql.backends.sqlite_faults import classify
 from theater_sql.backends.sqlite_sessions import BorrowedConnection, SQLiteSession
 from theater_sql.checks import check_jsonb, check_on, is_aware, on_dialect, signed_zero
 from theater_sql.codec import CodecError
+from theater_sql.errors import ConfigurationError
 from theater_sql.types import Document
 
 _OWN_FORMAT: Final = (sqlite.DATETIME, sqlite.TIME)
@@ -59,8 +60,12 @@ class SQLite:
     batches = False
     drivers = ("pysqlite", "aiosqlite")
 
-    def __init__(self, engine: Engine, timeout: float, relaxed: bool) -> None:
+    def __init__(self, engine: Engine, timeout: float, relaxed: bool, pooler: bool) -> None:
         del timeout  # SQLite has no limit of its own for a statement
+        if pooler:
+            raise ConfigurationError(
+                "pooler=True is for PostgreSQL: SQLite has no sessions to share"
+            )
         self.dialect = engine.dialect
         self.shared_connection = isinstance(engine.pool, StaticPool) or (
             engine.url.database in (None, "", ":memory:")

@@ -203,9 +203,12 @@ class Lane:
 
     def _recover(self, session: Session, batch: Sequence[Operation], fault: Fault) -> None:
         """Do what a failed flush asks for."""
+        hopeless = [op for op in batch if op.has_met(fault) and fault.action is Action.ONCE]
+        self._refuse(hopeless, fault)
+        batch = [op for op in batch if op not in hopeless]
         if len(batch) == 1 or not fault.of_row:
             for operation in batch:
-                operation.fault = fault
+                operation.meet(fault)
         if fault.action is Action.RAISE:
             if fault.of_row and len(batch) > 1:
                 self._divide(session, batch, fault)
@@ -252,9 +255,6 @@ class Lane:
 
     def _send_again(self, batch: Sequence[Operation], fault: Fault) -> None:
         self._report(fault)
-        if fault.action is Action.RESEND:
-            for operation in batch:
-                operation.doubtful = operation.statement.writes
         if fault.action is not Action.RETRY:
             self._drop_session()
         self._fault = fault

@@ -120,6 +120,16 @@ class Operation:
         assert self.outcome is not None
         return self.outcome
 
+    def meet(self, fault: Fault) -> None:
+        """Remember a fault that came up when this was sent."""
+        self.fault = fault
+        if fault.action is Action.RESEND:
+            self.doubtful = self.statement.writes
+
+    def has_met(self, fault: Fault) -> bool:
+        """Tell whether it was sent before, and ended in the same way."""
+        return self.fault is not None and self.fault.action is fault.action
+
     def settle(self, outcome: Outcome) -> bool:
         """Keep the first outcome; tell whether it was this one. Callers hold the queue's lock."""
         if self.outcome is not None:

@@ -52,12 +52,18 @@ class Flights:
             frames += frame
             if kind == b"P":
                 name, text = frame[5:].split(b"\0", 2)[:2]
-                sql = self._prepared[name] = text.decode()
+                self._prepared[name] = text.decode()
+                sql = _about(sql, self._prepared[name])
             elif kind == b"B":
-                sql = self._prepared.get(frame[5:].split(b"\0", 2)[1], "")
+                sql = _about(sql, self._prepared.get(frame[5:].split(b"\0", 2)[1], ""))
             elif kind == b"E":
                 executes = True
             elif kind == b"Q":
                 return Flight(frames, frame[5:-1].decode(), True)
             elif kind not in (b"D", b"C"):
                 return Flight(frames, sql, executes)
+
+
+def _about(before: str, sql: str) -> str:
+    """Return what a flight is about: where it ends with a commit, what is committed."""
+    return before if before and sql == "COMMIT" else sql
