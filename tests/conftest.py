@@ -42,6 +42,27 @@ def pytest_report_header() -> list[str]:
     return [f"PostgreSQL: {postgres.describe()}", f"SQLite: {sqlite3.sqlite_version}"]
 
 
+@pytest.fixture
+def figure(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Takes what a test measured, for the summary of the run."""
+    return lambda line: request.node.user_properties.append(("figure", line))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    # They come with the reports, so that those of other processes come too.
+    reports = [r for kind in ("passed", "failed") for r in terminalreporter.getreports(kind)]
+    figures = [
+        f"{report.nodeid.rpartition('::')[2]}: {line}"
+        for report in reports
+        for name, line in report.user_properties
+        if name == "figure"
+    ]
+    if figures:
+        terminalreporter.section("figures")
+        for line in figures:
+            terminalreporter.line(line)
+
+
 def pytest_xdist_setupnodes(config: pytest.Config) -> None:
     """Start the server that the workers share."""
     with ExitStack() as stack:

@@ -7,23 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conftest import NewDatabase
-from tests.faults.support import ACTORS, AsyncDoor, Door, Figure, SyncDoor, admin, create_tables
+from tests.faults.support import ACTORS, AsyncDoor, Door, SyncDoor, admin, create_tables
 from theater_sql.testing import FaultProxy
-
-_figures: list[str] = []
-
-
-@pytest.fixture
-def figure(request: pytest.FixtureRequest) -> Figure:
-    """Takes what a test measured, for the summary of the run."""
-    return lambda line: _figures.append(f"{request.node.name}: {line}")
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if _figures:
-        terminalreporter.section("figures of the fault tests")
-        for line in _figures:
-            terminalreporter.line(line)
 
 
 @pytest.fixture(scope="session")

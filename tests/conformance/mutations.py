@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
-from tests.faults.simulated import World
+from tests.conformance.simulated import World
 from theater_sql import ABSENT, OVERWRITE
 from theater_sql.testing import Change, Read, Row, Told, Write
 from theater_sql.testing.model import Actor

@@ -10,8 +10,8 @@ from uuid import UUID
 
 import pytest
 
-from tests.faults.mutations import MUTATIONS
-from tests.faults.simulated import Simulator
+from tests.conformance.mutations import MUTATIONS
+from tests.conformance.simulated import Simulator
 from tests.faults.support import Figure, bounded
 from theater_sql import ABSENT, OVERWRITE
 from theater_sql.testing import Change, History, Read, Row, Told, Write
