@@ -30,8 +30,6 @@ NewDatabase = Callable[[], AbstractContextManager[str]]
 Figure = Callable[[str], None]
 """Takes a line for the summary of the run."""
 
-_figures: list[str] = []
-
 _numbers = itertools.count(1)
 _shared = pytest.StashKey[dict[str, Any]]()
 
@@ -46,17 +44,25 @@ def pytest_report_header() -> list[str]:
     return [f"PostgreSQL: {postgres.describe()}", f"SQLite: {sqlite3.sqlite_version}"]
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if _figures:
-        terminalreporter.section("figures")
-        for line in _figures:
-            terminalreporter.line(line)
-
-
 @pytest.fixture
 def figure(request: pytest.FixtureRequest) -> Figure:
     """Takes what a test measured, for the summary of the run."""
-    return lambda line: _figures.append(f"{request.node.name}: {line}")
+    return lambda line: request.node.user_properties.append(("figure", line))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    # They come with the reports, so that those of other processes come too.
+    reports = [r for kind in ("passed", "failed") for r in terminalreporter.getreports(kind)]
+    figures = [
+        f"{report.nodeid.rpartition('::')[2]}: {line}"
+        for report in reports
+        for name, line in report.user_properties
+        if name == "figure"
+    ]
+    if figures:
+        terminalreporter.section("figures")
+        for line in figures:
+            terminalreporter.line(line)
 
 
 def pytest_xdist_setupnodes(config: pytest.Config) -> None:

@@ -1,91 +1,25 @@
-"""Faults to plant in random true histories; each says whether this history has a place for it."""
+"""Answers to writes, and rows, that can't be true together."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
-from tests.faults.simulated import World
-from theater_sql import ABSENT, OVERWRITE
-from theater_sql.testing import Change, Read, Row, Told, Write
-from theater_sql.testing.model import Actor
-
-T = TypeVar("T")
-AFTER = 10**6
-"""A time after all calls of a history."""
-
-
-class Mutation(NamedTuple):
-    """A fault: ``silent`` ones are found without a record of the changes too."""
-
-    plant: Callable[[World], bool]
-    silent: bool
-    deletes: bool
-
-    @property
-    def name(self) -> str:
-        return self.plant.__name__
-
+from tests.conformance.mutations import (
+    Mutation,
+    last,
+    late,
+    pick,
+    registrar,
+    swaps,
+    writes,
+)
+from tests.conformance.simulated import World
+from theater_sql import ABSENT
+from theater_sql.testing import Change, Row, Told, Write
 
 MUTATIONS: list[Mutation] = []
-
-
-def mutation(
-    *, silent: bool = True, deletes: bool = True
-) -> Callable[[Callable[[World], bool]], Callable[[World], bool]]:
-    def register(plant: Callable[[World], bool]) -> Callable[[World], bool]:
-        MUTATIONS.append(Mutation(plant, silent, deletes))
-        return plant
-
-    return register
-
-
-def pick(world: World, candidates: Iterable[T]) -> T | None:
-    every = list(candidates)
-    return world.chance.choice(every) if every else None
-
-
-def writes(world: World, told: Told = Told.DONE, *, deletes: bool = False) -> list[Write]:
-    return [w for w in world.history.writes if w.told is told and w.deletes is deletes]
-
-
-def by_etag(world: World, etag: Any) -> Write | None:
-    return next((w for w in world.history.writes if w.etag and w.etag == etag), None)
-
-
-def row_of(world: World, etag: Any) -> Row | None:
-    return next((Row(*c[2:]) for c in world.changes if c.new and c.new == etag), None)  # type: ignore[arg-type]
-
-
-def swaps(world: World) -> Iterator[tuple[Write, Write, Row]]:
-    """Return puts, what each replaced, and its row; all were acknowledged."""
-    for write in writes(world):
-        base = by_etag(world, write.expect)
-        row = row_of(world, write.expect)
-        if base is not None and base.told is Told.DONE and row is not None:
-            yield write, base, row
-
-
-def last(world: World) -> Iterator[tuple[Actor, Row, Write]]:
-    """Return actors, what is stored, and its writer, who was acknowledged."""
-    for actor, row in world.stored.items():
-        writer = by_etag(world, row.etag)
-        if writer is not None and writer.told is Told.DONE:
-            yield actor, row, writer
-
-
-def read(world: World, actor: Actor, row: Row | None, start: int = AFTER) -> bool:
-    world.history.reads.append(Read(actor, start, start + 5, row))
-    return True
-
-
-def late(world: World, actor: Actor, **options: Any) -> bool:
-    """Add a write after all others."""
-    options = {"told": Told.DONE, "start": AFTER, "end": AFTER + 5, **options}
-    world.history.writes.append(Write(actor, "late", **options))
-    return True
+mutation = registrar(MUTATIONS)
 
 
 @mutation()
@@ -137,105 +71,6 @@ def what_was_replaced_was_refused(world: World) -> bool:
         return False
     chosen[1].told, chosen[1].error = Told.REFUSED, "Conflict stale"
     return True
-
-
-@mutation()
-def a_read_sees_what_a_swap_replaced(world: World) -> bool:
-    chosen = pick(world, swaps(world))
-    return chosen is not None and read(world, chosen[0].actor, chosen[2], chosen[0].end + 1)
-
-
-@mutation()
-def a_read_sees_what_an_overwrite_replaced(world: World) -> bool:
-    pairs = [
-        (over, row)
-        for over in writes(world)
-        for old in writes(world)
-        if over.expect is OVERWRITE and old.actor == over.actor and old.end < over.start
-        if (row := row_of(world, old.etag))
-    ]
-    chosen = pick(world, pairs)
-    return chosen is not None and read(world, chosen[0].actor, chosen[1], chosen[0].end + 1)
-
-
-@mutation()
-def a_read_sees_what_was_deleted(world: World) -> bool:
-    pairs = [
-        (gone, row)
-        for gone in writes(world, deletes=True)
-        for old in writes(world)
-        if old.actor == gone.actor and old.end < gone.start and (row := row_of(world, old.etag))
-    ]
-    chosen = pick(world, pairs)
-    return chosen is not None and read(world, chosen[0].actor, chosen[1], chosen[0].end + 1)
-
-
-@mutation(deletes=False)
-def a_read_sees_nothing(world: World) -> bool:
-    chosen = pick(world, writes(world))
-    return chosen is not None and read(world, chosen.actor, None, chosen.end + 1)
-
-
-@mutation(deletes=False)
-def a_read_sees_nothing_after_another_saw_something(world: World) -> bool:
-    other = pick(world, [one for one in world.history.reads if one.row])
-    return other is not None and read(world, other.actor, None, other.end + 1)
-
-
-@mutation(deletes=False)
-def reads_go_back(world: World) -> bool:
-    rows = {(c.actor, c.version): Row(c.new, c.version, c.tag) for c in world.changes if c.new}
-    pairs = [
-        (other, rows[other.actor, other.row.version - 1])
-        for other in world.history.reads
-        if other.row and other.row.version > 1
-    ]
-    chosen = pick(world, pairs)
-    return chosen is not None and read(world, chosen[0].actor, chosen[1], chosen[0].end + 1)
-
-
-@mutation()
-def a_read_sees_what_is_still_to_come(world: World) -> bool:
-    writer = pick(world, [w for w in writes(world) if row_of(world, w.etag)])
-    if writer is None:
-        return False
-    return read(world, writer.actor, row_of(world, writer.etag), writer.start - 10)
-
-
-@mutation()
-def a_read_sees_what_nobody_wrote(world: World) -> bool:
-    return read(world, ("Box", "a"), Row(world.uuid(), 1, "nobody's"))
-
-
-@mutation()
-def a_read_sees_a_state_of_another_etag(world: World) -> bool:
-    chosen = pick(world, swaps(world))
-    if chosen is None:
-        return False
-    write, base, row = chosen
-    assert write.etag is not None
-    return read(world, write.actor, Row(write.etag, row.version + 1, base.tag))
-
-
-@mutation()
-def a_read_sees_another_version_of_a_row(world: World) -> bool:
-    chosen = pick(world, last(world))
-    if chosen is None:
-        return False
-    return read(world, chosen[0], chosen[1]._replace(version=chosen[1].version + 1))
-
-
-@mutation(deletes=False)
-def two_writes_have_one_version(world: World) -> bool:
-    """One that was never applied is seen in the place of another."""
-    there = {change.new for change in world.changes}
-    lost = [w for w in writes(world, Told.UNKNOWN) if w.etag and w.etag not in there]
-    chosen = pick(world, [(w, world.stored[w.actor]) for w in lost if w.actor in world.stored])
-    if chosen is None:
-        return False
-    write, row = chosen
-    assert write.etag is not None
-    return read(world, write.actor, Row(write.etag, row.version, write.tag))
 
 
 @mutation()

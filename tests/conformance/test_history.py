@@ -1,4 +1,4 @@
-"""The checker of the stress test names each fault that is planted in a true history."""
+"""The checker of histories names each fault that is planted in a true one, and no other."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from uuid import UUID
 
 import pytest
 
+from tests.conformance import mutated_reads, mutated_writes
+from tests.conformance.simulated import Simulator
 from tests.conftest import Figure
-from tests.faults.mutations import MUTATIONS
-from tests.faults.simulated import Simulator
 from tests.faults.support import bounded
 from theater_sql import ABSENT, OVERWRITE
 from theater_sql.testing import Change, History, Read, Row, Told, Write
@@ -243,6 +243,7 @@ def test_no_false_alarm_in_true_histories(figure: Figure) -> None:
     figure(f"400 true histories, {calls} calls: 0 false alarms")
 
 
+MUTATIONS = [*mutated_reads.MUTATIONS, *mutated_writes.MUTATIONS]
 SEEDS = 10
 """Histories in which each fault is planted."""
 
