@@ -6,7 +6,7 @@ ARGS   ?=
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-faults test-all coverage matrix check fmt sql docs bench bench-quick \
+.PHONY: help demo test test-faults test-ha test-all coverage matrix check fmt sql docs bench bench-quick \
         migrate revision install clean
 
 help:  ## show this text
@@ -17,13 +17,16 @@ demo: $(VENV)/.demo  ## store the history of this git repository as actors (ARGS
 
 # Each worker has databases of its own; all share one PostgreSQL server.
 PYTEST := $(BIN)/python -m pytest
-FAST   := $(PYTEST) -n auto --maxprocesses 4 --dist worksteal --ignore tests/faults
+FAST   := $(PYTEST) -n auto --maxprocesses 4 --dist worksteal --ignore tests/faults --ignore tests/ha
 
 test: $(VENV)/.dev  ## run the tests on SQLite and on a private PostgreSQL (ARGS="-k name")
 	$(FAST) $(ARGS)
 
 test-faults: $(VENV)/.dev  ## run the tests that kill, cut, freeze, race and stress
 	$(PYTEST) tests/faults $(ARGS)
+
+test-ha: $(VENV)/.ha  ## run the tests on a PostgreSQL that fails over (needs etcd-server)
+	$(PYTEST) tests/ha $(ARGS)
 
 test-all: test test-faults  ## run all tests
 
@@ -85,6 +88,11 @@ $(VENV)/.dev: $(VENV)/.made pyproject.toml
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'  # older ones know no --group
 	$(BIN)/python -m pip install --quiet --editable '.[postgresql,rich]' --group dev
 	@touch $@ $(VENV)/.demo
+
+# For the system's Python: PostgreSQL's user may not enter where the one of $(VENV) lies.
+$(VENV)/.ha: $(VENV)/.dev
+	$(BIN)/python -m pip --python /usr/bin/python3 install --quiet --upgrade --target $(VENV)/ha --group ha
+	@touch $@
 
 $(VENV)/.bench: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --group bench

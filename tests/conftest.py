@@ -27,8 +27,11 @@ from tests import postgres
 PRELOADED = MetaData()
 
 NewDatabase = Callable[[], AbstractContextManager[str]]
+Figure = Callable[[str], None]
+"""Takes a line for the summary of the run."""
 
 _numbers = itertools.count(1)
+_figures: list[str] = []
 _shared = pytest.StashKey[dict[str, Any]]()
 
 
@@ -40,6 +43,19 @@ def pytest_configure() -> None:
 
 def pytest_report_header() -> list[str]:
     return [f"PostgreSQL: {postgres.describe()}", f"SQLite: {sqlite3.sqlite_version}"]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if _figures:
+        terminalreporter.section("figures")
+        for line in _figures:
+            terminalreporter.line(line)
+
+
+@pytest.fixture
+def figure(request: pytest.FixtureRequest) -> Figure:
+    """Takes what a test measured, for the summary of the run."""
+    return lambda line: _figures.append(f"{request.node.name}: {line}")
 
 
 def pytest_xdist_setupnodes(config: pytest.Config) -> None:

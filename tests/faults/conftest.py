@@ -8,22 +8,7 @@ import pytest
 
 from tests.conftest import NewDatabase
 from tests.faults.proxy import Proxy
-from tests.faults.support import ACTORS, AsyncDoor, Door, Figure, SyncDoor, admin, create_tables
-
-_figures: list[str] = []
-
-
-@pytest.fixture
-def figure(request: pytest.FixtureRequest) -> Figure:
-    """Takes what a test measured, for the summary of the run."""
-    return lambda line: _figures.append(f"{request.node.name}: {line}")
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if _figures:
-        terminalreporter.section("figures of the fault tests")
-        for line in _figures:
-            terminalreporter.line(line)
+from tests.faults.support import ACTORS, AsyncDoor, Door, SyncDoor, admin, create_tables
 
 
 @pytest.fixture(scope="session")

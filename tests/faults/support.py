@@ -59,10 +59,6 @@ Call = Callable[[Any], Any]
 """Something to do with a storage or handle; what it returns is awaited where it has to be."""
 
 
-Figure = Callable[[str], None]
-"""Takes a line for the summary of the run."""
-
-
 class Answer(NamedTuple):
     """What a call gave: a value or an error, and how long it took."""
 

@@ -10,8 +10,9 @@ from uuid import uuid4
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
+from tests.conftest import Figure
 from tests.faults.proxy import Cut, How, Proxy, When
-from tests.faults.support import BOX, OTHER, Answer, Count, Door, Figure, direct, opened
+from tests.faults.support import BOX, OTHER, Answer, Count, Door, direct, opened
 from theater_sql import ABSENT, Etag, Found, NotPresent, OutcomeUnknown, Put, SQLStorage
 
 CUTS = list(

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from tests.conftest import Figure
 from tests.faults.proxy import Cut, Proxy, When
 from tests.faults.support import (
     ACTORS,
@@ -18,7 +19,6 @@ from tests.faults.support import (
     Call,
     Count,
     Door,
-    Figure,
     SyncDoor,
     bounded,
     direct,

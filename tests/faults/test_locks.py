@@ -10,12 +10,12 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import make_url
 
+from tests.conftest import Figure
 from tests.faults import workers
 from tests.faults.support import (
     BOX,
     Count,
     Door,
-    Figure,
     SyncDoor,
     admin,
     create,

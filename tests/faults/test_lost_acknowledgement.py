@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import pytest
 
+from tests.conftest import Figure
 from tests.faults.proxy import Cut, How, Proxy, When
 from tests.faults.support import (
     BOX,
@@ -21,7 +22,6 @@ from tests.faults.support import (
     Call,
     Count,
     Door,
-    Figure,
     direct,
     eventually,
     found,

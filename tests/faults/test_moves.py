@@ -16,8 +16,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
+from tests.conftest import Figure
 from tests.faults.movers import ACTORS_THERE, NEW, OLD, RENAMED
-from tests.faults.support import Figure
 from theater_sql import SQLStorage
 from theater_sql.backends import engine_for
 from theater_sql.migrations.promotion import Promotion

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
+from tests.conftest import Figure
 from tests.faults import workers
-from tests.faults.support import ACTORS, BOX, Figure, admin, direct, found, scalar
+from tests.faults.support import ACTORS, BOX, admin, direct, found, scalar
 from theater_sql import AsyncSQLStorage, Etag
 from theater_sql.host import Theater
 

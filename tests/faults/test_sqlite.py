@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
+from tests.conftest import Figure
 from tests.faults import workers
 from tests.faults.support import (
     ACTORS,
@@ -18,7 +19,6 @@ from tests.faults.support import (
     AsyncDoor,
     Count,
     Door,
-    Figure,
     SyncDoor,
     create,
     direct,

@@ -19,10 +19,11 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import Figure
 from tests.faults.audit import ACTORS, audited, prepare
 from tests.faults.history import DEADLINE, History, Told, faults_of
 from tests.faults.stress import hammer
-from tests.faults.support import Figure, eventually, scalar
+from tests.faults.support import eventually, scalar
 from theater_sql import AsyncSQLStorage, SQLStorage
 from theater_sql.backends.base import Statement
 from theater_sql.backends.sqlite_sessions import SQLiteSession
