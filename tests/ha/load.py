@@ -1,0 +1,168 @@
+"""Two processes that compare and swap for as long as a test wants, and record every answer."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from itertools import pairwise
+from typing import Any
+from uuid import uuid4
+
+from tests.faults.audit import ACTORS, audited, prepare, state_of
+from tests.faults.history import Actor, History, Read, Row, Told, Write, faults_of
+from tests.faults.workers import CONTEXT, run_many
+from theater_sql import ABSENT, AsyncSQLStorage, Conflict, OutcomeUnknown, StorageError
+from theater_sql.contract import Etag, Expect
+
+PROCESSES, WRITERS = 2, 6
+HOT = 8
+"""Actors that all writers share."""
+LONGEST = 600.0
+"""Seconds after which no load goes on."""
+
+
+class Writer:
+    """Somebody who writes an actor of its own by etags, and a shared one by a handle.
+
+    Each write is ``hasty``: while nobody leads it may be refused, or its outcome unknown.
+    """
+
+    def __init__(self, name: str, storage: AsyncSQLStorage, history: History) -> None:
+        self._name = name
+        self._storage = storage
+        self._history = history
+        self._chance = random.Random(name)
+        self._numbers = itertools.count(1)
+        self._own = Actor("Note", f"own {name}")
+        self._known: Etag | Expect | None = None
+
+    async def work(self, stop: Any) -> None:
+        while not stop.is_set():
+            await self._swap()
+            await self._use_handle(Actor("Loose", f"hot {self._chance.randrange(HOT)}"))
+
+    async def _swap(self) -> None:
+        actor = self._own
+        expect = self._known or await self._look(actor, partial(self._storage.get, *actor))
+        if expect is None:
+            return
+        write = self._new(actor, expect)
+        write.etag = etag = Etag(uuid4())
+        state = self._state(write)
+        await self._record(
+            write,
+            lambda: self._storage.put(*actor, state, expect=expect, etag=etag),
+        )
+        self._known = write.etag if write.told is Told.DONE else None
+
+    async def _use_handle(self, actor: Actor) -> None:
+        handle = self._storage.handle(*actor)
+        expect = await self._look(actor, handle.get)
+        if expect is not None:
+            write = self._new(actor, expect)
+            await self._record(write, partial(handle.put, self._state(write)))
+
+    def _new(self, actor: Actor, expect: Etag | Expect) -> Write:
+        return Write(actor, f"{self._name}.{next(self._numbers)}", expect, hasty=True)
+
+    def _state(self, write: Write) -> Any:
+        return state_of(write.actor.kind, write.tag, self._chance, contested=False)
+
+    async def _look(self, actor: Actor, get: Callable[[], Awaitable[Any]]) -> Etag | Expect | None:
+        """Read, record what was seen, and return what to expect; ``None`` where nobody leads."""
+        start = time.monotonic_ns()
+        try:
+            found = await get()
+        except StorageError:
+            return None
+        end = time.monotonic_ns()
+        row = Row(found.etag, found.version, _tag_of(found.state)) if found else None
+        self._history.reads.append(Read(actor, start, end, row))
+        return found.etag if found else ABSENT
+
+    async def _record(self, write: Write, put: Callable[[], Awaitable[Etag]]) -> None:
+        write.start = time.monotonic_ns()
+        try:
+            write.etag = await put()
+        except OutcomeUnknown as error:
+            write.error, write.reason = "OutcomeUnknown", error.reason
+        except StorageError as error:
+            kind = f" {error.kind}" if isinstance(error, Conflict) else ""
+            write.told, write.reason = Told.REFUSED, error.reason
+            write.error = type(error).__name__ + kind
+        else:
+            write.told = Told.DONE
+        write.end = time.monotonic_ns()
+        self._history.writes.append(write)
+
+
+def _tag_of(state: Any) -> str:
+    return str(state["tag"] if isinstance(state, dict) else state.tag)
+
+
+def _hammer(go: Callable[[], object], number: int, stop: Any, url: str, timeout: float) -> History:
+    return asyncio.run(_write_until(go, number, stop, url, timeout))
+
+
+async def _write_until(
+    go: Callable[[], object], number: int, stop: Any, url: str, timeout: float
+) -> History:
+    history = History()
+    async with AsyncSQLStorage(url, ACTORS, timeout=timeout) as storage:
+        names = [f"s{number * WRITERS + n}" for n in range(WRITERS)]
+        go()
+        await asyncio.gather(*[Writer(name, storage, history).work(stop) for name in names])
+    return history
+
+
+class Load:
+    """What the processes did: complete when the block of ``load`` has ended."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self.history = History()
+
+    def judge(self) -> tuple[list[str], str]:
+        """Return what can't be true of the history, and its figures."""
+        changes, stored = audited(self._url)
+        faults = faults_of(self.history, changes, stored)
+        answers = Counter(write.told for write in self.history.writes)
+        errors = Counter(write.error.partition(" ")[0] for write in self.history.writes)
+        lost = sum("lost, though" in fault for fault in faults)
+        doubled = sum(" times" in fault for fault in faults)
+        return faults, (
+            f"attempted {len(self.history.writes)}, acknowledged {answers[Told.DONE]}, {lost=}, "
+            f"{doubled=}, unknown {answers[Told.UNKNOWN]}, conflicts {errors['Conflict']}, "
+            f"unavailable {errors['Unavailable']}, violations {len(faults)}, "
+            f"reads {len(self.history.reads)}, longest gap {self._longest_gap():.1f} s"
+        )
+
+    def _longest_gap(self) -> float:
+        """Return how long nobody, in either process, was told that a write is done."""
+        ends = sorted(write.end for write in self.history.writes if write.told is Told.DONE)
+        return max((after - before) / 1e9 for before, after in pairwise(ends))
+
+
+@contextmanager
+def load(url: str, timeout: float) -> Iterator[Load]:
+    """Have the processes write while the block runs; ``timeout`` is what each call is given."""
+    prepare(url)
+    made = Load(url)
+    stop = CONTEXT.Event()
+    work = partial(run_many, _hammer, PROCESSES, stop, url, timeout, patience=LONGEST)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(work)
+        try:
+            yield made
+        finally:
+            stop.set()
+        for history in running.result():
+            made.history.writes += history.writes
+            made.history.reads += history.reads
