@@ -61,14 +61,15 @@ def _check_driver(name: str, driver: str) -> None:
 def engine_for(url: str | URL, *, create: bool = False, timeout: float = 10.0) -> Engine:
     """Return an engine without a pool; SQLite creates a missing file only if ``create``.
 
-    ``timeout`` bounds a connection attempt where the URL does not; the driver takes whole
-    seconds, two at least.
+    ``timeout`` bounds a connection attempt where the URL does not: all its hosts together have
+    that long. The driver takes whole seconds for each, two at least.
     """
     parsed = normal_url(url)
     if parsed.get_backend_name() == "sqlite" and not create:
         parsed = existing_file_url(parsed)
     if parsed.get_backend_name() == "postgresql" and "connect_timeout" not in parsed.query:
-        parsed = parsed.update_query_dict({"connect_timeout": str(max(2, ceil(timeout)))})
+        seconds = max(2, ceil(timeout / _count_hosts(parsed)))
+        parsed = parsed.update_query_dict({"connect_timeout": str(seconds)})
     try:
         if _in_memory(parsed):
             return create_engine(
@@ -84,6 +85,11 @@ def engine_for(url: str | URL, *, create: bool = False, timeout: float = 10.0) -
         raise ConfigurationError(
             f"{error.name} is not installed: pip install 'theater-sql[postgresql]'"
         ) from error
+
+
+def _count_hosts(url: URL) -> int:
+    """Return how many hosts are tried, one after the other, until one will do."""
+    return ",".join(url.normalized_query.get("host", ())).count(",") + 1
 
 
 def _in_memory(url: URL) -> bool:
