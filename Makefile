@@ -6,8 +6,8 @@ ARGS   ?=
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-faults test-ha test-all coverage matrix check fmt sql docs bench bench-quick \
-        migrate revision install clean
+.PHONY: help demo test test-faults test-ha test-all coverage matrix check fmt sql docs bench \
+        bench-quick migrate revision install clean
 
 help:  ## show this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,7 +17,8 @@ demo: $(VENV)/.demo  ## store the history of this git repository as actors (ARGS
 
 # Each worker has databases of its own; all share one PostgreSQL server.
 PYTEST := $(BIN)/python -m pytest
-FAST   := $(PYTEST) -n auto --maxprocesses 4 --dist worksteal --ignore tests/faults --ignore tests/ha
+FAST   := $(PYTEST) -n auto --maxprocesses 4 --dist worksteal \
+          --ignore tests/faults --ignore tests/ha
 
 test: $(VENV)/.dev  ## run the tests on SQLite and on a private PostgreSQL (ARGS="-k name")
 	$(FAST) $(ARGS)
@@ -28,7 +29,7 @@ test-faults: $(VENV)/.dev  ## run the tests that kill, cut, freeze, race and str
 test-ha: $(VENV)/.ha  ## run the tests on a PostgreSQL that fails over (needs etcd-server)
 	$(PYTEST) tests/ha $(ARGS)
 
-test-all: test test-faults  ## run all tests
+test-all: test test-faults  ## run all tests that need no package of the system's
 
 coverage: $(VENV)/.dev  ## run the tests and say what they leave out of theater_sql
 	$(FAST) --cov --cov-report term $(ARGS)
@@ -91,7 +92,8 @@ $(VENV)/.dev: $(VENV)/.made pyproject.toml
 
 # For the system's Python: PostgreSQL's user may not enter where the one of $(VENV) lies.
 $(VENV)/.ha: $(VENV)/.dev
-	$(BIN)/python -m pip --python /usr/bin/python3 install --quiet --upgrade --target $(VENV)/ha --group ha
+	$(BIN)/python -m pip --python /usr/bin/python3 install --quiet --upgrade \
+		--target $(VENV)/ha --group ha
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.dev

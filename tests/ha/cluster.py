@@ -114,14 +114,9 @@ class Cluster:
 
         def look() -> Node | None:
             members = self._members()
-            states = sorted(member["role"] for member in members)
-            streams = [m for m in members if m["state"] == "streaming" and not m.get("lag")]
-            if (
-                states != ["leader", "replica", "sync_standby"]
-                or len(streams) != len(self._nodes) - 1
-            ):
-                return None
-            return self._leader_of(members)
+            ready = sorted(f"{member['role']} {member['state']}" for member in members)
+            wanted = ["leader running", "replica streaming", "sync_standby streaming"]
+            return self._leader_of(members) if ready == wanted else None
 
         return self._wait(look, "three nodes that follow one leader")
 
