@@ -68,8 +68,9 @@ class _Launch:
     def __init__(self, home: Path, folder: Path) -> None:
         self._home = home
         self._account: Account = account()
-        self._own(home)
         self._folder = readable(folder, home, self._account)
+        shutil.copytree(PACKAGES, home / "packages")
+        self._own(home)
         self._keeper: subprocess.Popen[bytes] | None = None
         self._started: list[subprocess.Popen[bytes]] = []
 
@@ -86,22 +87,23 @@ class _Launch:
                 process.wait()
 
     def cluster(self, etcd: str) -> Cluster:
-        shutil.copytree(PACKAGES, self._home / "packages")
         passwords = {name: secrets.token_urlsafe(12) for name in ("postgres", "replicator", "app")}
         port = free_port()
         self._run(_etcd(etcd, self._home, port), "etcd.log")
         nodes = [Node(f"node{n}", self._home / f"node{n}") for n in range(NODES)]
         for node in nodes:
             node.home.mkdir()
-            self._own(node.home)
             config = node.home / "patroni.json"  # which is YAML as well
             config.write_text(json.dumps(_patroni(node, port, self._folder, passwords)))
+            self._own(node.home)
             node.patroni = self._run([PYTHON, "-m", "patroni", config], f"{node.name}/log")
         return Cluster(nodes, passwords)
 
     def _own(self, folder: Path) -> None:
-        if self._account:
-            os.chown(folder, self._account["user"], self._account["group"])
+        """Give a folder to the server's user, who has to be able to remove it."""
+        if user := self._account:
+            for path in (folder, *folder.rglob("*")):
+                os.chown(path, user["user"], user["group"], follow_symlinks=False)
 
     def _run(self, command: list[Any], log: str) -> int:
         process = self._popen(command, log, subprocess.DEVNULL)
