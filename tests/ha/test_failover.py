@@ -48,7 +48,8 @@ def test_frozen_leader(cluster: Cluster, database: str, figure: Figure) -> None:
         time.sleep(1)
         with leader.frozen():
             cluster.leader_after(leader)
-            time.sleep(2)
-        cluster.healthy()
+            time.sleep(6)  # for writes that the old leader does not know
+        with written.two_leaders():
+            cluster.healthy()
         time.sleep(2)
     assert_true(written, figure)
