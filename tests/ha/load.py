@@ -19,7 +19,7 @@ from uuid import uuid4
 
 from tests.faults.audit import ACTORS, audited, prepare, state_of
 from tests.faults.history import Actor, History, Read, Row, Told, Write, faults_of
-from tests.faults.workers import CONTEXT, run_many
+from tests.faults.workers import CONTEXT, PATIENCE, run_many
 from theater_sql import ABSENT, AsyncSQLStorage, Conflict, OutcomeUnknown, StorageError
 from theater_sql.contract import Etag, Expect
 
@@ -47,8 +47,11 @@ class Writer:
 
     async def work(self, stop: Any) -> None:
         while not _is_over(stop):
-            await self._swap()
-            await self._use_handle(Actor("Loose", f"hot {self._chance.randrange(HOT)}"))
+            await self.take_turn()
+
+    async def take_turn(self) -> None:
+        await self._swap()
+        await self._use_handle(Actor("Loose", f"hot {self._chance.randrange(HOT)}"))
 
     async def _swap(self) -> None:
         actor = self._own
@@ -115,18 +118,23 @@ def _is_over(stop: Any) -> bool:
     return stop.is_set() or tests is None or not tests.is_alive()
 
 
-def _hammer(go: Callable[[], object], number: int, stop: Any, url: str, timeout: float) -> History:
-    return asyncio.run(_write_until(go, number, stop, url, timeout))
+def _hammer(
+    go: Callable[[], object], number: int, begun: Any, stop: Any, url: str, timeout: float
+) -> History:
+    return asyncio.run(_write_until(go, number, begun, stop, url, timeout))
 
 
 async def _write_until(
-    go: Callable[[], object], number: int, stop: Any, url: str, timeout: float
+    go: Callable[[], object], number: int, begun: Any, stop: Any, url: str, timeout: float
 ) -> History:
     history = History()
     async with AsyncSQLStorage(url, ACTORS, timeout=timeout) as storage:
         names = [f"s{number * WRITERS + n}" for n in range(WRITERS)]
+        writers = [Writer(name, storage, history) for name in names]
         go()
-        await asyncio.gather(*[Writer(name, storage, history).work(stop) for name in names])
+        await asyncio.gather(*[writer.take_turn() for writer in writers])
+        begun.release()
+        await asyncio.gather(*[writer.work(stop) for writer in writers])
     return history
 
 
@@ -185,11 +193,13 @@ def load(url: str, timeout: float) -> Iterator[Load]:
     """Have the processes write while the block runs; ``timeout`` is what each call is given."""
     prepare(url)
     made = Load(url)
-    stop = CONTEXT.Event()
-    work = partial(run_many, _hammer, PROCESSES, stop, url, timeout, patience=LONGEST)
+    begun, stop = CONTEXT.Semaphore(0), CONTEXT.Event()
+    work = partial(run_many, _hammer, PROCESSES, begun, stop, url, timeout, patience=LONGEST)
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(work)
         try:
+            for _ in range(PROCESSES):
+                assert begun.acquire(timeout=PATIENCE), "a process did not begin to write"
             yield made
         finally:
             stop.set()
