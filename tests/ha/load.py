@@ -150,9 +150,9 @@ class Load:
     def two_leaders(self) -> Iterator[None]:
         """Forgive, while the block runs, what a leader does that does not know its successor.
 
-        It acknowledges no write, but it still answers reads, with what was true before. And as
-        writes and reads are connections apart, a write may be refused by the one leader while a
-        read of the other finds nothing wrong: that is told as ``NotPermitted``.
+        It acknowledges no write, but it can answer reads with what was true before. And as
+        writes and reads are connections apart, a write can be refused by the one leader while a
+        read of the other finds nothing wrong: the likely cause of a rare ``NotPermitted``.
         """
         start = time.monotonic_ns()
         yield
