@@ -7,8 +7,7 @@ BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-faults test-ha test-all coverage matrix check fmt sql docs bench \
-        bench-quick bench-moving \
-        migrate revision install clean
+        bench-quick bench-moving migrate revision install clean
 
 help:  ## show this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,7 +29,7 @@ test-faults: $(VENV)/.dev  ## run the tests that kill, cut, freeze, race and str
 test-ha: $(VENV)/.ha  ## run the tests on a PostgreSQL that fails over (needs etcd-server)
 	$(PYTEST) tests/ha $(ARGS)
 
-test-all: test test-faults  ## run all tests
+test-all: test test-faults  ## run all tests that need no package of the system's
 
 coverage: $(VENV)/.dev  ## run the tests and say what they leave out of theater_sql
 	$(FAST) --cov --cov-report term $(ARGS)
@@ -96,7 +95,8 @@ $(VENV)/.dev: $(VENV)/.made pyproject.toml
 
 # For the system's Python: PostgreSQL's user may not enter where the one of $(VENV) lies.
 $(VENV)/.ha: $(VENV)/.dev
-	$(BIN)/python -m pip --python /usr/bin/python3 install --quiet --upgrade --target $(VENV)/ha --group ha
+	$(BIN)/python -m pip --python /usr/bin/python3 install --quiet --upgrade \
+		--target $(VENV)/ha --group ha
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.dev

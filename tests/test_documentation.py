@@ -40,7 +40,7 @@ def test_quickstart_examples_run(tmp_path: Path) -> None:
     assert "another write came first; nothing was written" in printed
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/architecture.md"])
+@pytest.mark.parametrize("name", ["README.md", "docs/architecture.md", "docs/failover.md"])
 def test_files_that_the_documentation_names_exist(name: str) -> None:
     named = re.findall(
         r"`((?:theater_sql|docs|tests|alembic|tools)/[\w/.]+)`", (ROOT / name).read_text()

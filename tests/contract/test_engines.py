@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sqlite3
 import sys
 from pathlib import Path
@@ -140,6 +141,23 @@ def test_engine_with_a_password_in_its_query_is_refused_as_a_url_is(make_door: M
     engine = sa.create_engine("postgresql+psycopg://h/d?password=hidden")
     with pytest.raises(ConfigurationError):
         make_door(engine, ActorRegistry())
+
+
+def test_url_of_several_hosts_leads_past_those_that_are_dead_or_silent(
+    make_door: MakeDoor, pg_url: str
+) -> None:
+    live = sa.make_url(pg_url)
+    with socket.socket() as dead, socket.create_server(("127.0.0.1", 0)) as silent:
+        dead.bind(("127.0.0.1", 0))
+        ports = [dead.getsockname()[1], silent.getsockname()[1], live.port]
+        hosts = [f"127.0.0.1:{port}" for port in ports]
+        query = {"host": hosts, "target_session_attrs": "read-write"}
+        with make_door(
+            live.set(host=None, port=None, query=query), ActorRegistry(), timeout=6
+        ) as d:
+            d.create_all()
+            d.put("A", "a", 1)
+            assert d.get("A", "a").state == 1
 
 
 def test_bare_postgresql_url_is_served(make_door: MakeDoor, pg_url: str) -> None:

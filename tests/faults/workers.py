@@ -35,7 +35,9 @@ PATIENCE = 60
 BATCH = 50
 
 
-def run_many(work: Callable[..., Any], processes: int, *args: Any) -> list[Any]:
+def run_many(
+    work: Callable[..., Any], processes: int, *args: Any, patience: float = PATIENCE
+) -> list[Any]:
     """Run ``work(go, *args)`` in processes that start together; return what each returned."""
     barrier = CONTEXT.Barrier(processes)
     pipes = [CONTEXT.Pipe(duplex=False) for _ in range(processes)]
@@ -49,7 +51,7 @@ def run_many(work: Callable[..., Any], processes: int, *args: Any) -> list[Any]:
         results = []
         for reader, writer in pipes:
             writer.close()
-            assert reader.poll(PATIENCE), "a process did not answer"
+            assert reader.poll(patience), "a process did not answer"
             results.append(reader.recv())
     finally:
         for child, (reader, _) in zip(children, pipes, strict=True):

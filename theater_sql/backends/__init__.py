@@ -63,14 +63,16 @@ def engine_for(
 ) -> Engine:
     """Return an engine without a pool; SQLite creates a missing file only if ``create``.
 
-    ``timeout`` bounds a connection attempt where the URL does not; the driver takes whole
-    seconds, two at least. Where ``pooler``, PostgreSQL's driver prepares no statements.
+    ``timeout`` bounds a connection attempt where the URL does not: all its hosts together have
+    that long. The driver takes whole seconds for each, two at least. Where ``pooler``,
+    PostgreSQL's driver prepares no statements.
     """
     parsed = normal_url(url)
     if parsed.get_backend_name() == "sqlite" and not create:
         parsed = existing_file_url(parsed)
     if _is_postgresql(parsed) and "connect_timeout" not in parsed.query:
-        parsed = parsed.update_query_dict({"connect_timeout": str(max(2, ceil(timeout)))})
+        seconds = max(2, ceil(timeout / _count_hosts(parsed)))
+        parsed = parsed.update_query_dict({"connect_timeout": str(seconds)})
     try:
         if _in_memory(parsed):
             return create_engine(
@@ -93,6 +95,11 @@ def engine_for(
 
 def _is_postgresql(url: URL) -> bool:
     return url.get_backend_name() == "postgresql"
+
+
+def _count_hosts(url: URL) -> int:
+    """Return how many hosts are tried, one after the other, until one will do."""
+    return ",".join(url.normalized_query.get("host", ())).count(",") + 1
 
 
 def _in_memory(url: URL) -> bool:
