@@ -183,17 +183,17 @@ class Call(Refusals):
             raise self.unknown("the connection broke, and another write followed", None)
         raise self.conflict(expect, actual)
 
-    def look(self) -> Steps[Etag | None]:
+    def look(self, kind: Statement | None = None) -> Steps[Etag | None]:
         """Return the etag that is there."""
-        look = self._read(self.statements.look)
+        look = self._read(kind or self.statements.look)
         outcome = yield from self._send_to_former(look, (yield look))
         self.raise_fault(outcome)
         return None if outcome.answer is None else self._etag(outcome.answer[0])
 
     def look_after(self, outcome: Outcome, etag: Etag | None) -> Steps[Etag | None]:
-        """Look why a write matched nothing."""
+        """Look why a write matched nothing, among the writes: reads may be with another server."""
         try:
-            return (yield from self.look())
+            return (yield from self.look(self.statements.probe))
         except StorageError as error:
             if outcome.doubtful:
                 raise self.unknown(error.reason, etag) from error

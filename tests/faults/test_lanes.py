@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import psycopg
 import pytest
+import sqlalchemy as sa
 from sqlalchemy import make_url
 
+from tests.conftest import NewDatabase
 from tests.faults.support import (
     ACTORS,
     BADGE,
@@ -27,6 +30,7 @@ from tests.faults.support import (
     SyncDoor,
     admin,
     create,
+    create_tables,
     direct,
     eventually,
     found,
@@ -357,6 +361,29 @@ def test_an_interrupted_caller_leaves_the_storage_usable(proxy: FaultProxy, pg: 
 
 def open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_what_a_write_met_is_asked_where_it_was_sent(pg: str, new_pg: NewDatabase) -> None:
+    """The reads may be with a leader that was deposed, for whom nothing has happened since."""
+    with new_pg() as behind:
+        create_tables(behind)
+        with direct(pg) as leader, direct(behind) as former:
+            before = leader.put(BOX, "a", Count())
+            former.put(BOX, "a", Count(), etag=before)
+            leader.put(BOX, "a", Count(1), expect=before)
+
+        def connect() -> psycopg.Connection[Any]:
+            is_reading = "read" in threading.current_thread().name
+            url = make_url(behind if is_reading else pg).set(drivername="postgresql")
+            return psycopg.connect(url.render_as_string(hide_password=False))
+
+        engine = sa.create_engine("postgresql+psycopg://", creator=connect)
+        with SQLStorage(engine, ACTORS) as storage:
+            stale: Any = storage.get(BOX, "a")
+            assert stale.etag == before
+            with pytest.raises(Conflict) as caught:
+                storage.put(BOX, "a", Count(2), expect=before)
+            assert caught.value.kind == "stale"
 
 
 def test_nothing_is_left_behind(db: str, door_type: type[Door]) -> None:

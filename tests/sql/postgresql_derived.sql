@@ -16,6 +16,15 @@ WHERE cart.actor_id = %b::VARCHAR;
 SELECT batch.n, cart.etag
 FROM unnest(%b::TEXT[]) WITH ORDINALITY AS batch(c0, n) JOIN cart ON cart.actor_id = batch.c0;
 
+-- probe, one row
+SELECT cart.etag
+FROM cart
+WHERE cart.actor_id = %b::VARCHAR;
+
+-- probe, a batch
+SELECT batch.n, cart.etag
+FROM unnest(%b::TEXT[]) WITH ORDINALITY AS batch(c0, n) JOIN cart ON cart.actor_id = batch.c0;
+
 -- lock, one row
 SELECT cart.etag
 FROM cart

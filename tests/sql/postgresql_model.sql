@@ -16,6 +16,15 @@ WHERE counter.actor_id = %b::VARCHAR;
 SELECT batch.n, counter.etag
 FROM unnest(%b::TEXT[]) WITH ORDINALITY AS batch(c0, n) JOIN counter ON counter.actor_id = batch.c0;
 
+-- probe, one row
+SELECT counter.etag
+FROM counter
+WHERE counter.actor_id = %b::VARCHAR;
+
+-- probe, a batch
+SELECT batch.n, counter.etag
+FROM unnest(%b::TEXT[]) WITH ORDINALITY AS batch(c0, n) JOIN counter ON counter.actor_id = batch.c0;
+
 -- lock, one row
 SELECT counter.etag
 FROM counter

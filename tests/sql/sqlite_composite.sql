@@ -8,6 +8,11 @@ SELECT seat.etag
 FROM seat
 WHERE seat.actor_id_1 = ? AND seat.actor_id_2 = ? AND seat.actor_id_3 = ?;
 
+-- probe, one row
+SELECT seat.etag
+FROM seat
+WHERE seat.actor_id_1 = ? AND seat.actor_id_2 = ? AND seat.actor_id_3 = ?;
+
 -- lock, one row
 SELECT seat.etag
 FROM seat

@@ -8,6 +8,11 @@ SELECT cart.etag
 FROM cart
 WHERE cart.actor_id = ?;
 
+-- probe, one row
+SELECT cart.etag
+FROM cart
+WHERE cart.actor_id = ?;
+
 -- lock, one row
 SELECT cart.etag
 FROM cart

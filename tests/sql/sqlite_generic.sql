@@ -8,6 +8,11 @@ SELECT theater_actor.etag
 FROM theater_actor
 WHERE theater_actor.actor_type = ? AND theater_actor.actor_id = ?;
 
+-- probe, one row
+SELECT theater_actor.etag
+FROM theater_actor
+WHERE theater_actor.actor_type = ? AND theater_actor.actor_id = ?;
+
 -- lock, one row
 SELECT theater_actor.etag
 FROM theater_actor

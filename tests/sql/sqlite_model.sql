@@ -8,6 +8,11 @@ SELECT counter.etag
 FROM counter
 WHERE counter.actor_id = ?;
 
+-- probe, one row
+SELECT counter.etag
+FROM counter
+WHERE counter.actor_id = ?;
+
 -- lock, one row
 SELECT counter.etag
 FROM counter

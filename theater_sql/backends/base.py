@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import sqlalchemy as sa
@@ -51,7 +51,7 @@ class Statement:
     parameters: what SQL of the user's brings along. A write gives back the etag of each row it
     changed, which stands at ``token`` among the parameters; a read gives the rows, behind
     their ordinals in a batch. ``many`` marks a read that gives any number of rows for one of
-    parameters.
+    parameters. One that ``probes`` reads what a write met, and goes where writes go.
     """
 
     layout: Layout
@@ -64,6 +64,11 @@ class Statement:
     constants: tuple[Any, ...] = ()
     text: bool = False
     many: bool = False
+    probes: bool = False
+    among_writes: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "among_writes", self.writes or self.probes)
 
 
 class Part(NamedTuple):
@@ -83,6 +88,7 @@ class Atomic:
 
     __slots__ = ("parts", "reached")
     writes: Final = True
+    among_writes: Final = True
     layout: Final = None
     many: Final = False
 

@@ -103,8 +103,8 @@ class Lanes:
             fault = Fault(Action.RAISE, Unavailable, "no thread can be started", error)
             self._writes.settle_early(operations, Outcome(None, fault))
             return
-        writes = [operation for operation in operations if operation.statement.writes]
-        reads = [operation for operation in operations if not operation.statement.writes]
+        writes = [one for one in operations if one.statement.among_writes]
+        reads = [one for one in operations if not one.statement.among_writes]
         self._put(self._writes, writes)
         self._put(self._reads, reads)
 
@@ -122,7 +122,7 @@ class Lanes:
             return _HELD
         operation.expect_wait()
         try:
-            lane = self._writing[0] if operation.statement.writes else self._reading[0]
+            lane = self._writing[0] if operation.statement.among_writes else self._reading[0]
             if not lane.run_here(operation):
                 self._submit([operation])
             return operation.wait()
@@ -169,7 +169,7 @@ class Lanes:
 
     def withdraw(self, operation: Operation) -> None:
         """Settle an operation that nobody waits for; before a lane took it, it is not sent."""
-        queue = self._writes if operation.statement.writes else self._reads
+        queue = self._writes if operation.statement.among_writes else self._reads
         queue.withdraw(operation, Outcome(None))
 
     def _start(self) -> None:

@@ -17,7 +17,8 @@ from theater_sql.tables import Layout
 class Kind(enum.Enum):
     """The kinds of statement.
 
-    ``LOOK`` reads the etag only, and works on undecodable rows; ``LOCK`` does the same and
+    ``LOOK`` reads the etag only, and works on undecodable rows; ``PROBE`` does the same behind a
+    write that matched nothing. ``LOCK`` does it and
     keeps other writers out until the transaction ends. ``LIST`` and ``LIST_AFTER`` give the
     keys of a type's rows in their order, ``COUNT`` their number. ``WHOLE`` reads all of a row,
     and ``ADOPT`` inserts it into another table as it is, etag and all.
@@ -25,6 +26,7 @@ class Kind(enum.Enum):
 
     READ = "read"
     LOOK = "look"
+    PROBE = "probe"
     LOCK = "lock"
     LIST = "list"
     LIST_AFTER = "list_after"
@@ -92,6 +94,7 @@ class Builder:
             tuple(constants),
             text=any(self._wires[c].text for c in self._selected(kind)),
             many=kind.many,
+            probes=kind is Kind.PROBE,
         )
 
     def _wire(self, column: sa.Column[Any]) -> Wire:
@@ -153,6 +156,8 @@ class Builder:
 
     def _look(self, values: list[Any], source: Any) -> sa.Select[Any]:
         return self._select([self._book.etag], values, source)
+
+    _probe = _look
 
     def _lock(self, values: list[Any], source: Any) -> sa.Select[Any]:
         query = self._look(values, source).order_by(*self._layout.keys)
