@@ -220,8 +220,12 @@ def scalar(url: str, sql: str) -> Any:
 
 
 def waiting(url: str) -> int:
-    """Count the sessions of PostgreSQL that wait for a lock."""
-    count: int = scalar(url, "SELECT count(*) FROM pg_locks WHERE NOT granted")
+    """Count the sessions in a database of PostgreSQL that wait for a lock."""
+    count: int = scalar(
+        url,
+        "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)"
+        " WHERE NOT granted AND datname = current_database()",
+    )
     return count
 
 

@@ -30,6 +30,8 @@ from tests.faults.support import (
 from theater_sql import ABSENT, Etag, OutcomeUnknown, SQLStorage, Unavailable
 from theater_sql.testing import Cut, FaultProxy, How, When
 
+pytestmark = pytest.mark.timed
+
 SLACK = 1.0
 
 

@@ -59,6 +59,8 @@ from theater_sql.contract import Expect
 from theater_sql.lanes import Operation
 from theater_sql.testing import FaultProxy
 
+pytestmark = pytest.mark.timed
+
 
 def test_only_the_rows_to_blame_fail(db: str, door_type: type[Door]) -> None:
     bad = {3, 17, 18, 39}

@@ -32,6 +32,8 @@ from tests.faults.support import (
 )
 from theater_sql import ABSENT, NOT_PRESENT, Conflict, Unavailable
 
+pytestmark = pytest.mark.timed
+
 IDS = [f"{n:03}" for n in range(256)]
 
 

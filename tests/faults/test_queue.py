@@ -42,6 +42,8 @@ from theater_sql.backends.postgresql_sessions import PostgreSQLSession
 from theater_sql.backends.sqlite_sessions import SQLiteSession
 from theater_sql.testing import FaultProxy
 
+pytestmark = pytest.mark.timed
+
 KILO = 2**10
 
 

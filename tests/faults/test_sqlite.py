@@ -40,6 +40,8 @@ from theater_sql import (
     Unavailable,
 )
 
+pytestmark = pytest.mark.timed
+
 
 def path_of(url: str) -> Path:
     return Path(str(make_url(url).database))

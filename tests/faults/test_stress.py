@@ -29,6 +29,8 @@ from theater_sql.backends.sqlite_sessions import SQLiteSession
 from theater_sql.core import Core
 from theater_sql.testing import History, Told, Write
 
+pytestmark = pytest.mark.timed
+
 Rows = Sequence[tuple[Any, ...]]
 Run = Callable[[Statement, Rows], list[Any]]
 

@@ -21,6 +21,8 @@ from tests.faults.test_lost_acknowledgement import (
 from tests.pooler.conftest import Database
 from theater_sql.testing import FaultProxy
 
+pytestmark = pytest.mark.timed
+
 
 @pytest.mark.parametrize(("rows", "batch"), [(60, 40), (2000, 100)], ids=["60", "2000"])
 def test_overlapping_batches_do_not_deadlock(

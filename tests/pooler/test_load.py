@@ -14,12 +14,15 @@ from contextlib import AsyncExitStack, ExitStack
 from typing import Any
 
 import psycopg
+import pytest
 
 from tests.conftest import Figure
 from tests.faults.stress import Blocking, finish
 from tests.faults.support import ACTORS, BOX, Count, admin, direct, found
 from tests.pooler.conftest import POOL, SERVER_SETTINGS, Database
 from theater_sql import ABSENT, AsyncSQLStorage, Conflict, SQLStorage
+
+pytestmark = pytest.mark.timed
 
 SECONDS = float(os.environ.get("THEATER_SQL_STRESS_SECONDS", "30"))
 STORAGES = 2
