@@ -71,9 +71,9 @@ class Call(Refusals):
         """What two calls on one actor have in common."""
         return self.statements.layout, self.key
 
-    def get(self) -> Steps[Found[Any] | NotPresent]:
+    def get(self, kind: Statement | None = None) -> Steps[Found[Any] | NotPresent]:
         """Read the row and decode it."""
-        read = self._read(self.statements.read)
+        read = self._read(kind or self.statements.read)
         outcome = yield read
         if self._former:
             outcome = yield from self._send_to_former(read, outcome)
@@ -98,8 +98,9 @@ class Call(Refusals):
 
     def _overwrite(self, write: Write, overwrite_corrupt: bool) -> Steps[Etag]:
         """Write over whatever is there, as long as that takes."""
+        read = self.statements.read
         while True:
-            present = yield from self.writable(overwrite_corrupt)
+            present = yield from self.writable(overwrite_corrupt, read)
             if present == write.etag:
                 return write.etag
             try:
@@ -107,13 +108,14 @@ class Call(Refusals):
                 return (yield from self._carry_out(operation, present, write.etag))
             except Conflict as conflict:
                 self.check_time(conflict)
+                read = self.statements.reread
 
     def delete(self, expect: Etag | Expect) -> Steps[bool]:
         """Remove the row where ``expect`` holds, and tell whether this call surely did."""
         if expect is not OVERWRITE:
             return (yield from self._remove(expect))
         while True:
-            present = yield from self.look()
+            present = yield from self.look(self.statements.probe)
             if present is None:
                 return False
             try:
@@ -155,9 +157,8 @@ class Call(Refusals):
         raise self.conflict(expect, actual)
 
     def _may_exist(self, outcome: Outcome, expect: Any) -> bool:
-        """Whether a create may have failed for the actor being there.
-
-        PostgreSQL may find another unique column's value taken before it looks at the key.
+        """Whether a create may have failed for the actor being there: it is not always the key
+        that PostgreSQL looks at first.
         """
         fault = outcome.fault
         return expect is ABSENT and fault is not None and fault.error is ConstraintViolation
@@ -165,7 +166,7 @@ class Call(Refusals):
     def _remove(self, expect: Any) -> Steps[bool]:
         """Delete the row with this etag; after a lost acknowledgement, none is a success."""
         if expect is ABSENT:
-            actual = yield from self.look()
+            actual = yield from self.look(self.statements.probe)
             if actual is not None:
                 raise self.conflict(expect, actual)
             return False
@@ -199,14 +200,14 @@ class Call(Refusals):
                 raise self.unknown(error.reason, etag) from error
             raise
 
-    def writable(self, overwrite_corrupt: bool) -> Steps[Etag | Expect]:
+    def writable(self, overwrite_corrupt: bool, kind: Any = None) -> Steps[Etag | Expect]:
         """Return what an overwrite may replace, refusing a row that can't be decoded."""
         try:
-            found = yield from self.get()
+            found = yield from self.get(kind)
         except CorruptState:
             if not overwrite_corrupt:
                 raise
-            present = yield from self.look()
+            present = yield from self.look(self.statements.probe)
             return ABSENT if present is None else present
         return found.etag
 

@@ -17,7 +17,7 @@ from theater_sql.atomic import put_all
 from theater_sql.bindings import Binding
 from theater_sql.bulk import Rounds, side_by_side
 from theater_sql.calls import Call, Steps
-from theater_sql.contract import OVERWRITE, Etag, Expect, Results
+from theater_sql.contract import ABSENT, Etag, Expect, Results
 from theater_sql.errors import (
     ActorMoved,
     BatchConflict,
@@ -148,7 +148,7 @@ class Router:
                 continue
             except OutcomeUnknown as unknown:
                 # The write was applied if its etag has moved on with the row.
-                if target and unknown.etag and (yield from target.look()) == unknown.etag:
+                if target and unknown.etag and (yield from _probe(target)) == unknown.etag:
                     return unknown.etag  # type: ignore[return-value]
                 raise
             if result or target is None or not (yield from _has_moved(target, expect)):
@@ -250,8 +250,11 @@ def _has_moved(target: Call, expect: Etag | Expect | None) -> Steps[bool]:
     """Tell whether nothing was found because the row has moved on; no row was deleted then."""
     if expect is None:
         return True
-    present = yield from target.look()
-    return present is not None and expect in (OVERWRITE, present)
+    return expect is not ABSENT and (yield from _probe(target)) is not None
+
+
+def _probe(call: Call) -> Steps[Etag | None]:
+    return call.look(call.statements.probe)
 
 
 def _tables(listing: Listing, home: Home) -> list[Binding]:

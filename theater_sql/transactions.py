@@ -39,6 +39,7 @@ from theater_sql.errors import (
 )
 from theater_sql.homes import is_marker
 from theater_sql.lanes import Outcome, hold
+from theater_sql.routing import Placed
 
 T = TypeVar("T")
 
@@ -128,21 +129,24 @@ class Transaction:
         a lock of all they will write can't deadlock. What is not there can't be locked.
         """
         missing = self._lock(self._core.calls(actors))
-        if missing:  # what the routes say may be old: once more, where they say by now
+        if missing:  # what the routes say may be old: once more, where they say otherwise by now
             self._core.router.routes.forget()
-            self._lock(missing)
+            calls = [call for call, _ in missing]
+            there = self._run_many(side_by_side([self._core.router.place(one) for one in calls]))
+            known = zip(missing, there, strict=True)
+            self._lock([call for (call, view), now in known if now.view.route != view.route])
 
-    def _lock(self, calls: Sequence[Call]) -> list[Call]:
+    def _lock(self, calls: Sequence[Call]) -> list[Placed]:
         """Lock rows where they should be, and return the calls that have none there."""
         place = self._core.router.place
-        there = [call for call, _ in self._run_many(side_by_side([place(call) for call in calls]))]
-        self._run_many(side_by_side([call.find() for call in there]))
-        pairs = sorted(
-            zip(there, calls, strict=True),
-            key=lambda pair: (pair[0].statements.layout.table.fullname, pair[0].key),
-        )
+        placed = self._run_many(side_by_side([place(call) for call in calls]))
+        self._run_many(side_by_side([call.find() for call, _ in placed]))
+        places = [
+            (call, Placed(one, view)) for one, (call, view) in zip(calls, placed, strict=True)
+        ]
+        places.sort(key=lambda pair: (pair[0].statements.layout.table.fullname, pair[0].key))
         missing = []
-        for _, group in groupby(pairs, key=lambda pair: pair[0].statements.layout):
+        for _, group in groupby(places, key=lambda pair: pair[0].statements.layout):
             some = list(group)
             call = some[0][0]
             rows = [call.key for call, _ in some]

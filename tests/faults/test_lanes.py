@@ -386,6 +386,15 @@ def test_what_a_write_met_is_asked_where_it_was_sent(pg: str, new_pg: NewDatabas
             with pytest.raises(Conflict) as caught:
                 storage.put(BOX, "a", Count(2), expect=before)
             assert caught.value.kind == "stale"
+            etag = storage.put(BOX, "a", Count(3))  # overwrites what is there, at once
+            with direct(pg) as leader:
+                assert found(leader, "a").etag == etag
+                leader.put(BOX, "b", Count())
+                with pytest.raises(Conflict):
+                    storage.delete(BOX, "b", expect=ABSENT)
+                storage.delete(BOX, "b")
+                storage.delete(BOX, "a")
+                assert not leader.get(BOX, "a") and not leader.get(BOX, "b")
 
 
 def test_nothing_is_left_behind(db: str, door_type: type[Door]) -> None:

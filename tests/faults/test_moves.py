@@ -22,7 +22,7 @@ from tests.conftest import Figure
 from tests.faults.movers import ACTORS_THERE, NEW, OLD, RENAMED, migrate
 from tests.faults.support import admin
 from tests.migrations.test_promote import Project
-from theater_sql import SQLStorage, homes
+from theater_sql import OutcomeUnknown, SQLStorage, homes
 from theater_sql.backends import engine_for
 from theater_sql.migrations.promotion import Promotion
 from theater_sql.migrations.turns import take_turn
@@ -218,6 +218,29 @@ def test_a_delete_whose_answer_is_lost_while_the_type_moves(
         storage.delete("Tally", "7", expect=etag)
         assert cut.fired.is_set()
         assert not storage.get("Tally", "7")
+
+
+def test_a_delete_in_doubt_whose_row_moved_and_was_written(
+    pg_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was not applied; what is there is somebody else's, who may have come before or after."""
+    monkeypatch.setattr(homes, "LIFETIME", 0.05)
+    filled(pg_url)
+    migrate(pg_url, "promote")
+
+    def meddle() -> None:
+        migrate(pg_url, "demote")
+        with SQLStorage(pg_url, OLD) as old:
+            old.put("Tally", "7", {"n": 70})
+
+    with FaultProxy(pg_url) as proxy, SQLStorage(proxy.url, NEW) as storage:
+        etag: Any = storage.get("Tally", "7").etag
+        cut = proxy.arm(Cut("^DELETE", When.BEFORE, then=meddle))
+        with pytest.raises(OutcomeUnknown):
+            storage.delete("Tally", "7", expect=etag)
+        assert cut.fired.is_set()
+        found: Any = storage.get("Tally", "7")
+        assert found.state.n == 70
 
 
 def test_sqlite_moves_between_two_writes(sqlite_url: str, figure: Figure) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import make_url
@@ -33,6 +34,7 @@ from theater_sql import (
     NOT_PRESENT,
     Conflict,
     NotPermitted,
+    OutcomeUnknown,
     SchemaMismatch,
     SQLStorage,
     StorageCorrupt,
@@ -177,6 +179,28 @@ def test_a_file_that_goes_while_it_is_open(
             assert isinstance(answer.error, Unavailable), answer
             assert "nothing was written" in str(answer.error)
         assert not path_of(lite).exists()
+
+
+def test_a_file_that_is_away_for_a_moment(lite: str, door_type: type[Door]) -> None:
+    """What was committed meanwhile is there when it is back, so nobody says that it is not."""
+    path, away = path_of(lite), path_of(lite).with_name("away.db")
+    with opened(door_type, lite) as door:
+        [first] = door.run(put("a", Count(1)))
+        door.run(lambda s: s.get(BOX, "a"))
+        lane = door.storage._core.lanes._writing[0]
+        run = lane._session._run  # type: ignore[union-attr]
+
+        def run_while_it_goes(*args: Any) -> Any:
+            answers = run(*args)
+            path.rename(away)
+            return answers
+
+        lane._session._run = run_while_it_goes  # type: ignore[union-attr]
+        [written] = door.run(swap("a", Count(2), first.value))
+        away.rename(path)
+        [read] = door.run(lambda s: s.get(BOX, "a"))
+    assert isinstance(written.error, OutcomeUnknown)
+    assert read.value.state == Count(2)
 
 
 FULL = """

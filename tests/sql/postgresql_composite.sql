@@ -25,6 +25,15 @@ WHERE seat.actor_id_1 = %b::UUID AND seat.actor_id_2 = %b::BIGINT AND seat.actor
 SELECT batch.n, seat.etag
 FROM unnest(%b::UUID[], %b::BIGINT[], %b::BYTEA[]) WITH ORDINALITY AS batch(c0, c1, c2, n) JOIN seat ON seat.actor_id_1 = batch.c0 AND seat.actor_id_2 = batch.c1 AND seat.actor_id_3 = batch.c2;
 
+-- reread, one row
+SELECT seat.etag, seat.version, seat.schema_version, seat.updated_at, seat.taken
+FROM seat
+WHERE seat.actor_id_1 = %b::UUID AND seat.actor_id_2 = %b::BIGINT AND seat.actor_id_3 = %b;
+
+-- reread, a batch
+SELECT batch.n, seat.etag, seat.version, seat.schema_version, seat.updated_at, seat.taken
+FROM unnest(%b::UUID[], %b::BIGINT[], %b::BYTEA[]) WITH ORDINALITY AS batch(c0, c1, c2, n) JOIN seat ON seat.actor_id_1 = batch.c0 AND seat.actor_id_2 = batch.c1 AND seat.actor_id_3 = batch.c2;
+
 -- lock, one row
 SELECT seat.etag
 FROM seat

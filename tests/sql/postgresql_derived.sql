@@ -25,6 +25,15 @@ WHERE cart.actor_id = %b::VARCHAR;
 SELECT batch.n, cart.etag
 FROM unnest(%b::TEXT[]) WITH ORDINALITY AS batch(c0, n) JOIN cart ON cart.actor_id = batch.c0;
 
+-- reread, one row
+SELECT cart.etag, cart.version, cart.schema_version, cart.updated_at, cart.customer, CAST(cart.items AS TEXT) AS items, cart.total, cart.opened
+FROM cart
+WHERE cart.actor_id = %b::VARCHAR;
+
+-- reread, a batch
+SELECT batch.n, cart.etag, cart.version, cart.schema_version, cart.updated_at, cart.customer, CAST(cart.items AS TEXT) AS items, cart.total, cart.opened
+FROM unnest(%b::TEXT[]) WITH ORDINALITY AS batch(c0, n) JOIN cart ON cart.actor_id = batch.c0;
+
 -- lock, one row
 SELECT cart.etag
 FROM cart

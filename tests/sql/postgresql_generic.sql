@@ -25,6 +25,15 @@ WHERE theater_actor.actor_type = %b::VARCHAR AND theater_actor.actor_id = %b::VA
 SELECT batch.n, theater_actor.etag
 FROM unnest(%b::TEXT[], %b::TEXT[]) WITH ORDINALITY AS batch(c0, c1, n) JOIN theater_actor ON theater_actor.actor_type = batch.c0 AND theater_actor.actor_id = batch.c1;
 
+-- reread, one row
+SELECT theater_actor.etag, theater_actor.version, theater_actor.schema_version, theater_actor.updated_at, CAST(theater_actor.state AS TEXT) AS state
+FROM theater_actor
+WHERE theater_actor.actor_type = %b::VARCHAR AND theater_actor.actor_id = %b::VARCHAR;
+
+-- reread, a batch
+SELECT batch.n, theater_actor.etag, theater_actor.version, theater_actor.schema_version, theater_actor.updated_at, CAST(theater_actor.state AS TEXT) AS state
+FROM unnest(%b::TEXT[], %b::TEXT[]) WITH ORDINALITY AS batch(c0, c1, n) JOIN theater_actor ON theater_actor.actor_type = batch.c0 AND theater_actor.actor_id = batch.c1;
+
 -- lock, one row
 SELECT theater_actor.etag
 FROM theater_actor

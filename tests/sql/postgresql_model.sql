@@ -25,6 +25,15 @@ WHERE counter.actor_id = %b::VARCHAR;
 SELECT batch.n, counter.etag
 FROM unnest(%b::TEXT[]) WITH ORDINALITY AS batch(c0, n) JOIN counter ON counter.actor_id = batch.c0;
 
+-- reread, one row
+SELECT counter.etag, counter.version, counter.schema_version, counter.updated_at, counter.count
+FROM counter
+WHERE counter.actor_id = %b::VARCHAR;
+
+-- reread, a batch
+SELECT batch.n, counter.etag, counter.version, counter.schema_version, counter.updated_at, counter.count
+FROM unnest(%b::TEXT[]) WITH ORDINALITY AS batch(c0, n) JOIN counter ON counter.actor_id = batch.c0;
+
 -- lock, one row
 SELECT counter.etag
 FROM counter

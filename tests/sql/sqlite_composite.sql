@@ -13,6 +13,11 @@ SELECT seat.etag
 FROM seat
 WHERE seat.actor_id_1 = ? AND seat.actor_id_2 = ? AND seat.actor_id_3 = ?;
 
+-- reread, one row
+SELECT seat.etag, seat.version, seat.schema_version, seat.updated_at, seat.taken
+FROM seat
+WHERE seat.actor_id_1 = ? AND seat.actor_id_2 = ? AND seat.actor_id_3 = ?;
+
 -- lock, one row
 SELECT seat.etag
 FROM seat

@@ -13,6 +13,11 @@ SELECT cart.etag
 FROM cart
 WHERE cart.actor_id = ?;
 
+-- reread, one row
+SELECT cart.etag, cart.version, cart.schema_version, cart.updated_at, cart.customer, cart.items, cart.total, cart.opened
+FROM cart
+WHERE cart.actor_id = ?;
+
 -- lock, one row
 SELECT cart.etag
 FROM cart

@@ -13,6 +13,11 @@ SELECT theater_actor.etag
 FROM theater_actor
 WHERE theater_actor.actor_type = ? AND theater_actor.actor_id = ?;
 
+-- reread, one row
+SELECT theater_actor.etag, theater_actor.version, theater_actor.schema_version, theater_actor.updated_at, theater_actor.state
+FROM theater_actor
+WHERE theater_actor.actor_type = ? AND theater_actor.actor_id = ?;
+
 -- lock, one row
 SELECT theater_actor.etag
 FROM theater_actor

@@ -13,6 +13,11 @@ SELECT counter.etag
 FROM counter
 WHERE counter.actor_id = ?;
 
+-- reread, one row
+SELECT counter.etag, counter.version, counter.schema_version, counter.updated_at, counter.count
+FROM counter
+WHERE counter.actor_id = ?;
+
 -- lock, one row
 SELECT counter.etag
 FROM counter

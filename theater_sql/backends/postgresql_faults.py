@@ -80,9 +80,10 @@ def classify(error: BaseException, phase: Phase) -> Fault:
     state: str | None = getattr(error, "sqlstate", None)
     if state is None:
         return _without_state(error, phase)
-    if state == FENCE_STATE:
+    is_fatal = _is_fatal(error)
+    if state == FENCE_STATE and not is_fatal:
         return Fault(Action.RAISE, ActorMoved, f"moved; {_NOTHING}: try again", of_row=True)
-    if state.startswith(_ROW_STATES) or _is_syntax_of_value(error, state):
+    if not is_fatal and (state.startswith(_ROW_STATES) or _is_syntax_of_value(error, state)):
         return _of_row(error, state, phase)
     entry = _entry(error, state)
     if entry is None:
@@ -95,13 +96,16 @@ def classify(error: BaseException, phase: Phase) -> Fault:
     return Fault(action, kind, f"{reason} ({_named(error, state)})", error, of_row)
 
 
+def _is_fatal(error: Any) -> bool:
+    """Tell what ends the session, perhaps behind the commit, from an error that is rolled back."""
+    return error.diag.severity_nonlocalized in ("FATAL", "PANIC")
+
+
 def _entry(error: Any, state: str) -> tuple[Action, Any, str] | None:
     entry = _BY_STATE.get(state) or _BY_STATE.get(state[:2])
     if state == "0A000" and error.diag.source_function == "RevalidateCachedQuery":
         return _STALE_PLAN
-    # An ERROR is rolled back. What ends the session may have come behind the commit.
-    is_fatal = error.diag.severity_nonlocalized in ("FATAL", "PANIC")
-    if is_fatal and (entry is None or entry[0] is not Action.RECONNECT):
+    if _is_fatal(error) and (entry is None or entry[0] is not Action.RECONNECT):
         return _DIED
     return entry
 

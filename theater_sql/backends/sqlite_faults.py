@@ -64,7 +64,10 @@ _BY_CODE: Final[dict[str, tuple[Action, type[StorageError], str]]] = {
 
 
 class FileGoneError(Exception):
-    """The file of an open connection is not the one at its path any more."""
+    """The file of an open connection is not the one at its path any more.
+
+    Its arguments are the path, and whether a write was committed to the file before.
+    """
 
 
 def classify(error: BaseException, phase: Phase) -> Fault:
@@ -73,7 +76,10 @@ def classify(error: BaseException, phase: Phase) -> Fault:
         reason = f"there is no file {error}; {_NOTHING}: run the migrations"
         return Fault(Action.RAISE, Unavailable, reason)
     if isinstance(error, FileGoneError):
-        reason = f"the file {error} was deleted or replaced"
+        path, was_written = error.args
+        reason = f"the file {path} was deleted or replaced"
+        if was_written:
+            return Fault(Action.RESEND, OutcomeUnknown, reason)
         return Fault(Action.RECONNECT, Unavailable, reason)
     if isinstance(error, ROW_ERRORS) or is_undecodable(error):
         return _of_row(error, phase)

@@ -41,8 +41,10 @@ def _usable_in_any_thread(connection: sqlite3.Connection) -> bool:
 def _is_there(path: Path, file: os.stat_result) -> bool:
     try:
         return os.path.samestat(path.stat(), file)
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
+    except OSError:  # a folder that may not be entered now hides it
+        return True
 
 
 def _parameters(statement: Statement, row: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -111,14 +113,19 @@ class SQLiteSession:
         self._file = self._path.stat() if path else None
 
     def run(self, statement: AnyStatement, rows: Sequence[tuple[Any, ...]]) -> list[Answer]:
-        """Execute a statement for each row; raise ``FileGoneError`` if it was done in vain.
+        """Execute a statement for each row; raise ``FileGoneError`` if the file has gone.
 
-        SQLite itself goes on with a file that was deleted, and its writes go with it.
+        SQLite itself goes on with a file that was deleted, and its writes go with it. What was
+        written just before may be in the file that is there, under another name or again.
         """
+        self._check_file(was_written=False)
         answers = self._run(statement, rows)
-        if self._file is not None and not _is_there(self._path, self._file):
-            raise FileGoneError(self._path)
+        self._check_file(was_written=statement.writes)
         return answers
+
+    def _check_file(self, *, was_written: bool) -> None:
+        if self._file is not None and not _is_there(self._path, self._file):
+            raise FileGoneError(self._path, was_written)
 
     def _run(self, statement: AnyStatement, rows: Sequence[tuple[Any, ...]]) -> list[Answer]:
         """Execute a statement for each row: reads as they are, writes in one transaction.

@@ -2,6 +2,7 @@
 
 SQL can't convert a state, so a script moves no row: where there are any it fails, and with it
 the transaction around it. A fence locks its table, so nobody writes between look and commit.
+Between two stages it commits, and waits until every process has seen the first.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import Dialect
 
 from theater_sql.bindings import Binding
-from theater_sql.homes import Home
+from theater_sql.homes import LIFETIME, Home
 from theater_sql.migrations.fences import change_fences
 from theater_sql.registry import ActorRegistry
 
 Script: TypeAlias = "Iterator[sa.Executable]"
 Part: TypeAlias = Callable[["Offline"], Script]
+WAIT: Final = sa.text(f"SELECT pg_sleep({LIFETIME * 1.1})")
+"""What stands between two transactions."""
 _CONNECTION: Final = "needs an upgrade with a connection: run this revision so"
 
 
@@ -37,27 +40,33 @@ class Offline:
         routes, types = self._routes.c, self._generic.table.c.actor_type
         steady = [Home.TABLE.value, Home.RENAMED.value]
         elsewhere = sa.select(routes.name).where(routes.name.in_(names), routes.home.not_in(steady))
-        yield self._claim(binding.name, Home.TABLE)
+        for name in (*binding.aliases, binding.name):
+            yield self._claim(name, Home.TABLE)
         yield self._refuse(elsewhere, f"{binding.name}: a type that was elsewhere {_CONNECTION}")
         yield self._refuse(
             sa.select(types).where(types.in_(names)), f"{binding.name}: to move rows {_CONNECTION}"
         )
 
     def demote(self, binding: Binding) -> Script:
-        """Send the type to the generic table."""
+        """Send the type to the generic table, by the stages of an upgrade with a connection."""
         names, routes, own = (binding.name, *binding.aliases), self._routes.c, binding.layout.table
         steady = [Home.TABLE.value, Home.GENERIC.value]
         moving = sa.select(routes.name).where(
             routes.name == binding.name, routes.home.not_in(steady)
         )
+        rows = sa.select(sa.literal(1)).select_from(own)
+        left = self._refuse(rows, f"{binding.name}: to move rows {_CONNECTION}")
         yield self._claim(binding.name, Home.TABLE)
         yield self._refuse(moving, f"{binding.name}: a type that moves {_CONNECTION}")
+        yield left
+        yield from change_fences(names, self._generic, binding.layout, self._dialect)
+        yield self._enter(names, Home.TABLE, Home.PREPARING_DEMOTE)
+        yield WAIT
         yield from change_fences(names, binding.layout, self._generic, self._dialect)
-        yield self._refuse(
-            sa.select(sa.literal(1)).select_from(own),
-            f"{binding.name}: to move rows {_CONNECTION}",
-        )
-        yield self._enter(names, Home.TABLE, Home.GENERIC)
+        yield left
+        yield self._enter(names, Home.PREPARING_DEMOTE, Home.DEMOTING)
+        yield WAIT
+        yield self._enter(names, Home.DEMOTING, Home.GENERIC)
 
     def rename(self, old: str, new: str) -> Script:
         """Give rows of the generic table another type's name."""
@@ -74,6 +83,7 @@ class Offline:
         yield from change_fences([new], None, self._generic, self._dialect)
         yield from change_fences([old], self._generic, None, self._dialect)
         yield self._enter([old], Home.GENERIC, Home.RENAMED)
+        yield WAIT
         yield sa.update(self._generic.table).where(types == old).values(actor_type=new)
 
     def _claim(self, name: str, home: Home) -> sa.Executable:
@@ -90,5 +100,10 @@ class Offline:
         options = {"literal_binds": True}
         found = str(query.limit(1).compile(dialect=self._dialect, compile_kwargs=options))
         words = sa.literal(reason).compile(dialect=self._dialect, compile_kwargs=options)
-        body = f"IF EXISTS ({found}) THEN RAISE EXCEPTION USING MESSAGE = {words}; END IF;"
-        return sa.text(f"DO $theater$BEGIN {body} END$theater$".replace(":", r"\:"))
+        body = (
+            f"BEGIN IF EXISTS ({found}) THEN RAISE EXCEPTION USING MESSAGE = {words}; END IF; END"
+        )
+        quote = "$theater$"
+        while quote in body:
+            quote = quote.replace("$theater", "$theater_")
+        return sa.text(f"DO {quote}{body}{quote}".replace(":", r"\:"))

@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 
 from theater_sql.bindings import Binding
 from theater_sql.migrations.moves import Stay
-from theater_sql.migrations.offline import Offline, Script
+from theater_sql.migrations.offline import WAIT, Offline, Script
 from theater_sql.migrations.promotion import Promotion
 from theater_sql.migrations.renaming import Renaming
 from theater_sql.migrations.stages import own_connection
@@ -186,7 +186,11 @@ def _write_script(operations: Operations, script: Script) -> None:
     if operations.get_context().dialect.name == "sqlite":
         script = iter([sa.text("-- on SQLite actors move in an upgrade with a connection only")])
     for statement in script:
-        operations.execute(statement)
+        if statement is WAIT:
+            with operations.get_context().autocommit_block():
+                operations.execute(statement)
+        else:
+            operations.execute(statement)
 
 
 def _binding(actors: ActorRegistry, name: str) -> Binding:

@@ -97,10 +97,13 @@ class Promotion(Stages):
         return home
 
     def _claim(self) -> None:
-        former = [self.home(name) for name in self._own.aliases]
-        elsewhere = [home for home in former if home not in (None, Home.TABLE, Home.RENAMED)]
-        home = Home.GENERIC if elsewhere or self._has_rows() else Home.TABLE
-        self.enter(self._own.name, home, None)
+        """Claim all names of the type: code may know it by one of before."""
+        former = {name: self.home(name) for name in self._own.aliases}
+        known = {home for home in former.values() if home is not None}
+        is_elsewhere = known - {Home.TABLE, Home.RENAMED} or self._has_rows()
+        home = Home.GENERIC if is_elsewhere else Home.TABLE
+        for name in (*(name for name, home in former.items() if home is None), self._own.name):
+            self.enter(name, home, None)
 
     def _has_rows(self) -> bool:
         """Tell whether the generic table has rows of the type, under any of its names."""
@@ -188,11 +191,16 @@ def waiting_types(connection: Connection, actors: ActorRegistry) -> list[Binding
 
 
 def raise_fences(connection: Connection, actors: ActorRegistry) -> None:
-    """Make the fences of the generic table anew, which somebody may have dropped with a copy."""
-    if not sa.inspect(connection).has_table(actors.routes.name, actors.routes.schema):
+    """Make the fences anew, which somebody may have dropped with a copy of their tables."""
+    found = sa.inspect(connection)
+    if not found.has_table(actors.routes.name, actors.routes.schema):
         return
-    routes = actors.routes.c
-    was_claimed = sa.and_(routes.home == Home.TABLE.value, routes.epoch == 1)
-    closed = [home.value for home in Home if home.creates_in_table or home is Home.RENAMED]
-    left = sa.select(routes.name).where(routes.home.in_(closed), ~was_claimed)
-    Stages(connection, actors).fence(connection.scalars(left).all(), actors.generic)
+    stages, routes = Stages(connection, actors), actors.routes.c
+    query = sa.select(routes.name, routes.home, routes.epoch)
+    for name, text, epoch in connection.execute(query).all():
+        home, binding = Home(text), actors.match(name)
+        own = binding.layout if binding.in_generic is not None else None
+        if home is Home.RENAMED or (home.creates_in_table and epoch > 1):
+            stages.fence([name], actors.generic)
+        elif own is not None and epoch > 1 and found.has_table(own.table.name, own.table.schema):
+            stages.fence([name], own)

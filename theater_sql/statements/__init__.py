@@ -23,10 +23,10 @@ class Statements:
     """The statements of one layout, and how its rows become their parameters.
 
     Parameters of CREATE: key, state, fills, etag, schema version. Of SWAP: key, expected etag,
-    state, fills, etag, schema version. Of DELETE: key, expected etag. Of READ, LOOK, PROBE, LOCK
-    and WHOLE: key. LIST: the scope, limit; LIST_AFTER: key, limit; COUNT: the scope. Of ADOPT: as
-    of CREATE, with version and both times before the etag. READ gives etag, version, schema
-    version, time of the last write, then the state; WHOLE then the time of creation.
+    state, fills, etag, schema version. Of DELETE: key, expected etag. Of READ, REREAD, LOOK,
+    PROBE, LOCK and WHOLE: key. LIST: the scope, limit; LIST_AFTER: key, limit; COUNT: the scope.
+    Of ADOPT: as of CREATE, with version and both times before the etag. READ gives etag, version,
+    schema version, time of the last write, then the state; WHOLE then the time of creation.
     """
 
     def __init__(self, layout: Layout, backend: Backend) -> None:
@@ -60,6 +60,10 @@ class Statements:
     @cached_property
     def probe(self) -> Statement:
         return self._build(Kind.PROBE)
+
+    @cached_property
+    def reread(self) -> Statement:
+        return self._build(Kind.REREAD)
 
     @cached_property
     def lock(self) -> Statement:

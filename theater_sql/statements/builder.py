@@ -17,8 +17,8 @@ from theater_sql.tables import Layout
 class Kind(enum.Enum):
     """The kinds of statement.
 
-    ``LOOK`` reads the etag only, and works on undecodable rows; ``PROBE`` does the same behind a
-    write that matched nothing. ``LOCK`` does it and
+    ``LOOK`` reads the etag only, and works on undecodable rows; ``PROBE`` does the same, and
+    ``REREAD`` what ``READ`` does, among the writes. ``LOCK`` looks and
     keeps other writers out until the transaction ends. ``LIST`` and ``LIST_AFTER`` give the
     keys of a type's rows in their order, ``COUNT`` their number. ``WHOLE`` reads all of a row,
     and ``ADOPT`` inserts it into another table as it is, etag and all.
@@ -27,6 +27,7 @@ class Kind(enum.Enum):
     READ = "read"
     LOOK = "look"
     PROBE = "probe"
+    REREAD = "reread"
     LOCK = "lock"
     LIST = "list"
     LIST_AFTER = "list_after"
@@ -94,7 +95,7 @@ class Builder:
             tuple(constants),
             text=any(self._wires[c].text for c in self._selected(kind)),
             many=kind.many,
-            probes=kind is Kind.PROBE,
+            probes=kind in (Kind.PROBE, Kind.REREAD),
         )
 
     def _wire(self, column: sa.Column[Any]) -> Wire:
@@ -102,7 +103,7 @@ class Builder:
 
     def _selected(self, kind: Kind) -> Sequence[sa.Column[Any]]:
         """Return the columns that a statement gives, besides those of the bookkeeping."""
-        if kind in (Kind.READ, Kind.WHOLE):
+        if kind in (Kind.READ, Kind.REREAD, Kind.WHOLE):
             return self._layout.state
         return self._layout.ids if kind in (Kind.LIST, Kind.LIST_AFTER) else ()
 
@@ -157,7 +158,7 @@ class Builder:
     def _look(self, values: list[Any], source: Any) -> sa.Select[Any]:
         return self._select([self._book.etag], values, source)
 
-    _probe = _look
+    _probe, _reread = _look, _read
 
     def _lock(self, values: list[Any], source: Any) -> sa.Select[Any]:
         query = self._look(values, source).order_by(*self._layout.keys)
