@@ -105,7 +105,7 @@ class _State:
         return deepcopy(value)
 
     async def save_state(
-        self, actor_type: str, actor_id: str, state_changes: list[ActorStateChange]
+        self, actor_type: str, actor_id: str, state_changes: list[ActorStateChange[Any]]
     ) -> None:
         async with self._turn:
             try:
@@ -119,15 +119,18 @@ class _State:
         """Return all values as of one moment, so that one etag is right for all of them."""
         if self._has_ended:
             await self._end()  # again, since it can have been cancelled
-            raise DaprInternalError("a write of this activation failed; nothing was written")
+            raise DaprInternalError(
+                f"{self._address[0]}[{self._address[1]!r}]: an earlier write of this activation "
+                "failed; nothing was written now; call again"
+            )
         if self._values is None:
             with _raising_dapr_errors():
                 found = await self._handle.get()
             values = found.state if found else {}
             if type(values) is not dict:
                 raise DaprInternalError(
-                    f"{self._address[0]}: the state of a Dapr actor is a TypedDict, "
-                    f"not a {type(values).__name__}; nothing was written"
+                    f"{self._address[0]}: its state has to be a TypedDict for Dapr, "
+                    f"not a {type(values).__name__}; nothing was written; register it with one"
                 )
             self._values = values
         return self._values
@@ -147,12 +150,14 @@ class _State:
             await ActorRuntime.deactivate(*self._address)
 
 
-def _changed(values: dict[str, Any], changes: Iterable[ActorStateChange]) -> dict[str, Any]:
+def _changed(values: dict[str, Any], changes: Iterable[ActorStateChange[Any]]) -> dict[str, Any]:
     """Return the values after a turn. None is absent, as it is in Dapr's own stores."""
     new = values.copy()
     for change in changes:
         if change.ttl_in_seconds is not None:
-            raise DaprInternalError("a value in SQL has no time to live; nothing was written")
+            raise DaprInternalError(
+                f"{change.state_name}: no value has a time to live; nothing was written"
+            )
         if change.change_kind == StateChangeKind.remove or change.value is None:
             new.pop(change.state_name, None)
         else:
