@@ -50,15 +50,14 @@ def test_a_session_comes_back_exactly_in_a_new_process(url: str, registry: str, 
     assert run("sessions", "differences", url, registry, "s") == []
 
 
-def test_an_agent_goes_on_with_its_session_in_a_new_process(
-    url: str, registry: str, run: Run
-) -> None:
+def test_an_agent_goes_on_with_its_session_in_a_new_process(url: str, run: Run) -> None:
     async def work(store: SQLSessionStore) -> None:
         assert await say(store, "s", "hello") == "1 so far"
         assert await say(store, "s", "again") == "3 so far"
 
-    in_store(url, work, registry)
-    assert run("sessions", "say", url, registry, "s", 1) == {"reply": "5 so far", "conflicts": 0}
+    in_store(url, work)
+    reply = run("sessions", "say", url, "own table", "s", 1)
+    assert reply == {"reply": "5 so far", "conflicts": 0}
 
 
 def test_the_parts_of_a_session_are_columns(url: str) -> None:
@@ -116,12 +115,10 @@ def test_a_session_that_was_not_got_must_be_the_first(url: str) -> None:
     in_store(url, work)
 
 
-def test_writers_in_two_processes_lose_no_message(
-    url: str, registry: str, start: Start, figure: Figure
-) -> None:
-    with SQLStorage(url, REGISTRIES[registry]) as storage:
+def test_writers_in_two_processes_lose_no_message(url: str, start: Start, figure: Figure) -> None:
+    with SQLStorage(url, OWN_TABLE) as storage:
         storage.create_all()
-        writers = [start("sessions", "say", url, registry, "s", 25) for _ in range(2)]
+        writers = [start("sessions", "say", url, "own table", "s", 25) for _ in range(2)]
         answers = race(writers)
         found = storage.get("AgentSession", "s")
         assert found and len(found.state["state"]["history"]["messages"]) == 100

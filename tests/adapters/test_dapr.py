@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
@@ -19,7 +20,7 @@ from fastapi import FastAPI
 from tests.adapters.carts import ACTORS, CLASSES, EXACT, Cart, call, register
 from tests.adapters.conftest import Run, Start, race
 from tests.conftest import Figure
-from theater_sql import AsyncSQLStorage, Conflict, CorruptState, SQLStorage
+from theater_sql import ActorRegistry, AsyncSQLStorage, Conflict, CorruptState, SQLStorage
 from theater_sql.adapters.dapr import stored_in
 
 KINDS = list(CLASSES)
@@ -119,10 +120,10 @@ def test_a_second_writer_is_a_conflict_and_the_next_call_goes_on(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_two_creators_are_a_conflict(url: str, run: Run, kind: str) -> None:
+def test_two_creators_are_a_conflict(url: str, kind: str) -> None:
     async def work(storage: AsyncSQLStorage) -> None:
         assert await call(kind, "ann", "names") == []  # this activation has seen nothing there
-        await asyncio.to_thread(run, "carts", url, kind, "ann", "add", 10, 1)
+        await storage.put(CLASSES[kind], "ann", {"count": 10})
         with pytest.raises(DaprInternalError) as caught:
             await call(kind, "ann", "add", 1)
         assert isinstance(caught.value.__cause__, Conflict)
@@ -141,10 +142,10 @@ def test_writers_in_two_processes_lose_no_turn(url: str, start: Start, figure: F
     figure(f"200 turns, {sum(a['conflicts'] for a in answers)} conflicts retried")
 
 
-def test_what_an_actor_swallows_is_not_written_later(url: str, run: Run) -> None:
+def test_what_an_actor_swallows_is_not_written_later(url: str) -> None:
     async def work(storage: AsyncSQLStorage) -> None:
         await call("Cart", "ann", "add", 1)
-        await asyncio.to_thread(run, "carts", url, "Cart", "ann", "add", 10, 1)
+        await storage.put(Cart, "ann", {"count": 11})
         with pytest.raises(DaprInternalError, match="an earlier write of this activation failed"):
             await call("Cart", "ann", "swallow", 100)
         assert await call("Cart", "ann", "add", 1) == 12
@@ -247,6 +248,27 @@ def test_a_value_that_cannot_be_stored_is_refused_and_forgotten(url: str) -> Non
         assert await call("Cart", "ann", "add", 1) == 2
 
     in_runtime(url, work)
+
+
+def test_a_state_that_is_no_typed_dict_is_refused_by_name(url: str) -> None:
+    @dataclass
+    class Counted:
+        count: int
+
+    actors = ActorRegistry()
+    actors.register(Cart, state=Counted)
+
+    async def main() -> None:
+        async with AsyncSQLStorage(url, actors) as storage:
+            await storage.create_all()
+            await ActorRuntime.register_actor(Cart, actor_factory=stored_in(storage))
+            with pytest.raises(DaprInternalError, match="expected Counted, got dict"):
+                await call("Cart", "ann", "add", 1)
+            await storage.put(Cart, "ann", Counted(1))
+            with pytest.raises(DaprInternalError, match="has to be a TypedDict"):
+                await call("Cart", "ann", "add", 1)
+
+    asyncio.run(main())
 
 
 def test_an_actor_can_be_made_by_a_factory_of_ones_own(url: str) -> None:
