@@ -9,10 +9,14 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+if missing := [name for name in ("dapr", "agent_framework", "httpx") if find_spec(name) is None]:
+    raise ImportError(f"{', '.join(missing)}: `make test-adapters` installs what is missing")
 
 ROOT = Path(__file__).parent.parent.parent
 Start = Callable[..., "subprocess.Popen[str]"]
