@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 from collections import deque
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -102,6 +103,9 @@ class Basket(Actor, Calls):
 
     kind = "Basket"
 
+    async def _on_deactivate(self) -> None:
+        await self._state_manager.contains_state("count")
+
     async def add(self, amount: int) -> int:
         has_count, count = await self._state_manager.try_get_state("count")
         count = (count if has_count else 0) + amount
@@ -177,6 +181,18 @@ async def call(kind: str, actor_id: str, method: str, argument: Any = None) -> A
     """Call an actor as Dapr's web frameworks do."""
     body = json.dumps(argument).encode()
     return json.loads(await ActorRuntime.dispatch(kind, actor_id, method, body))
+
+
+def in_runtime(url: str, work: Callable[[AsyncSQLStorage], Awaitable[None]]) -> None:
+    """Run with the actors registered anew, as when a process starts."""
+
+    async def run() -> None:
+        async with AsyncSQLStorage(url, ACTORS) as storage:
+            await storage.create_all()
+            await register(storage)
+            await work(storage)
+
+    asyncio.run(run())
 
 
 async def main(url: str, kind: str, actor_id: str, method: str, argument: str, times: str) -> Any:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 if missing := [name for name in ("dapr", "agent_framework", "httpx") if find_spec(name) is None]:
     raise ImportError(f"{', '.join(missing)}: `make test-adapters` installs what is missing")
@@ -99,3 +100,13 @@ def race(processes: list[subprocess.Popen[str]]) -> list[Any]:
 def run(start: Start) -> Run:
     """Runs a module of this package in a new process and returns what it printed last."""
     return lambda module, *arguments: answer(start(module, *arguments))
+
+
+def execute(url: str, statement: str) -> list[Any]:
+    """Run a statement beside the storage; return its rows."""
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        result = connection.execute(sa.text(statement))
+        rows = list(result) if result.returns_rows else []
+    engine.dispose()
+    return rows

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from agent_framework import AgentSession, SessionStore
 from agent_framework.exceptions import AgentFrameworkException, IntegrationException
 
-from tests.adapters.conftest import Run, Start, race
+from tests.adapters.conftest import Run, Start, execute, race
 from tests.adapters.sessions import OWN_TABLE, REGISTRIES, full_session, say
 from tests.conftest import Figure
 from theater_sql import AsyncSQLStorage, Conflict, CorruptState, SQLStorage
@@ -33,13 +33,6 @@ def in_store(url: str, work: Work, registry: str = "own table") -> None:
             await work(SQLSessionStore(storage))
 
     asyncio.run(main())
-
-
-def execute(url: str, statement: str) -> None:
-    engine = sa.create_engine(url)
-    with engine.begin() as connection:
-        connection.execute(sa.text(statement))
-    engine.dispose()
 
 
 def test_a_session_comes_back_exactly_in_a_new_process(url: str, registry: str, run: Run) -> None:

@@ -3,53 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
-import sqlalchemy as sa
 from dapr.actor.runtime.runtime import ActorRuntime
 from dapr.clients.exceptions import DaprInternalError
 from dapr.ext.fastapi import DaprActor
 from fastapi import FastAPI
 
-from tests.adapters.carts import ACTORS, CLASSES, EXACT, Cart, call, register
-from tests.adapters.conftest import Run, Start, race
+from tests.adapters.carts import ACTORS, CLASSES, EXACT, Cart, call, in_runtime
+from tests.adapters.conftest import Run, Start, execute, race
 from tests.conftest import Figure
-from theater_sql import ActorRegistry, AsyncSQLStorage, Conflict, CorruptState, SQLStorage
+from theater_sql import AsyncSQLStorage, Conflict, SQLStorage
 from theater_sql.adapters.dapr import stored_in
 
 KINDS = list(CLASSES)
-
-
-@asynccontextmanager
-async def runtime(url: str) -> AsyncIterator[AsyncSQLStorage]:
-    """Dapr's runtime as it is when a process starts, but for its class attributes."""
-    async with AsyncSQLStorage(url, ACTORS) as storage:
-        await storage.create_all()
-        await register(storage)
-        yield storage
-
-
-def in_runtime(url: str, work: Callable[[AsyncSQLStorage], Awaitable[None]]) -> None:
-    async def main() -> None:
-        async with runtime(url) as storage:
-            await work(storage)
-
-    asyncio.run(main())
-
-
-def execute(url: str, statement: str) -> list[Any]:
-    engine = sa.create_engine(url)
-    with engine.begin() as connection:
-        result = connection.execute(sa.text(statement))
-        rows = list(result) if result.returns_rows else []
-    engine.dispose()
-    return rows
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -204,71 +174,6 @@ def test_what_is_changed_in_place_is_not_stored(url: str) -> None:
         assert found and found.state["items"] == EXACT["Cart"]["items"]
 
     in_runtime(url, work)
-
-
-@pytest.mark.parametrize(
-    ("kind", "breaking"),
-    [
-        ("Cart", """UPDATE cart SET items = '[{"name": 1}]'"""),
-        ("Basket", """UPDATE theater_actor SET state = '{"count": {"$nonsense": 1}}'"""),
-    ],
-)
-def test_a_row_that_cannot_be_decoded_is_an_error_and_stays(
-    url: str, kind: str, breaking: str
-) -> None:
-    async def work(storage: AsyncSQLStorage) -> None:
-        await call(kind, "ann", "fill")
-        await ActorRuntime.deactivate(kind, "ann")
-        await asyncio.to_thread(execute, url, breaking)
-        for method, argument in [("names", None), ("add", 1), ("put", {"count": 1})]:
-            with pytest.raises(DaprInternalError) as caught:
-                await call(kind, "ann", method, argument)
-            assert isinstance(caught.value.__cause__, CorruptState)
-
-    in_runtime(url, work)
-    table = ACTORS.table(CLASSES[kind]).name
-    assert execute(url, f"SELECT version FROM {table}") == [(1,)]
-
-
-def test_a_time_to_live_is_refused(url: str) -> None:
-    async def work(storage: AsyncSQLStorage) -> None:
-        with pytest.raises(DaprInternalError, match="time to live"):
-            await call("Cart", "ann", "expire")
-        assert await call("Cart", "ann", "names") == []
-
-    in_runtime(url, work)
-
-
-def test_a_value_that_cannot_be_stored_is_refused_and_forgotten(url: str) -> None:
-    async def work(storage: AsyncSQLStorage) -> None:
-        await call("Cart", "ann", "add", 1)
-        with pytest.raises(DaprInternalError) as caught:
-            await call("Cart", "ann", "unstorable")
-        assert caught.value.error_code == "InvalidState"
-        assert await call("Cart", "ann", "add", 1) == 2
-
-    in_runtime(url, work)
-
-
-def test_a_state_that_is_no_typed_dict_is_refused_by_name(url: str) -> None:
-    @dataclass
-    class Counted:
-        count: int
-
-    actors = ActorRegistry()
-    actors.register(Cart, state=Counted)
-
-    async def main() -> None:
-        async with AsyncSQLStorage(url, actors) as storage:
-            await storage.create_all()
-            await ActorRuntime.register_actor(Cart, actor_factory=stored_in(storage))
-            with pytest.raises(DaprInternalError, match="expected Counted, got dict"):
-                await call("Cart", "ann", "add", 1)
-            await storage.put(Cart, "ann", Counted(1))
-            with pytest.raises(DaprInternalError, match="has to be a TypedDict"):
-                await call("Cart", "ann", "add", 1)
-
-    asyncio.run(main())
 
 
 def test_an_actor_can_be_made_by_a_factory_of_ones_own(url: str) -> None:

@@ -6,8 +6,8 @@ Dapr's sidecar goes on to place, call and remind the actors; its state store is 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from copy import deepcopy
 from typing import Any
 
@@ -87,19 +87,18 @@ class _State:
         self._handle = storage.handle(actor, actor_id)
         self._values: dict[str, Any] | None = None
         self._has_ended = False
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     async def try_load_state(
         self, actor_type: str, actor_id: str, state_name: str, state_type: Any = object
     ) -> tuple[bool, Any]:
-        async with self._turn:
-            values = await self._read()
+        async with self._reading() as values:
             # What an actor changes in place is not stored, unless it says so.
             return state_name in values, deepcopy(values.get(state_name))
 
     async def contains_state(self, actor_type: str, actor_id: str, state_name: str) -> bool:
-        async with self._turn:
-            return state_name in await self._read()
+        async with self._reading() as values:
+            return state_name in values
 
     def round_trip_state_value(self, value: Any) -> Any:
         return deepcopy(value)
@@ -107,22 +106,27 @@ class _State:
     async def save_state(
         self, actor_type: str, actor_id: str, state_changes: list[ActorStateChange[Any]]
     ) -> None:
-        async with self._turn:
-            try:
-                await self._write(_changed(await self._read(), state_changes))
-            except BaseException:
-                # Dapr has marked the changes as saved, and would go on with them.
-                await self._end()
-                raise
+        try:
+            async with self._reading() as values:
+                await self._write(_changed(values, state_changes))
+        except BaseException:
+            # Dapr has marked the changes as saved, and would go on with them.
+            await self._end()
+            raise
 
-    async def _read(self) -> dict[str, Any]:
-        """Return all values as of one moment, so that one etag is right for all of them."""
+    @asynccontextmanager
+    async def _reading(self) -> AsyncIterator[dict[str, Any]]:
+        """Give all values as of one moment, so that one etag is right for all of them."""
         if self._has_ended:
             await self._end()  # again, since it can have been cancelled
             raise DaprInternalError(
                 f"{self._address[0]}[{self._address[1]!r}]: an earlier write of this activation "
                 "failed; nothing was written now; call again"
             )
+        async with self._lock:
+            yield await self._read()
+
+    async def _read(self) -> dict[str, Any]:
         if self._values is None:
             with _raising_dapr_errors():
                 found = await self._handle.get()
@@ -144,7 +148,7 @@ class _State:
         self._values = values
 
     async def _end(self) -> None:
-        """Have the next call start a new activation."""
+        """Have the next call start a new activation. The actor may read while it is deactivated."""
         self._has_ended = True
         with suppress(Exception):  # not active yet, or the actor's own; the cause matters more
             await ActorRuntime.deactivate(*self._address)
