@@ -6,8 +6,8 @@ ARGS   ?=
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-faults test-ha test-all coverage matrix check fmt sql docs bench \
-        bench-quick bench-moving migrate revision install clean
+.PHONY: help demo test test-faults test-ha test-adapters test-all coverage matrix check fmt sql \
+        docs bench bench-quick bench-moving migrate revision install clean
 
 help:  ## show this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,7 +18,7 @@ demo: $(VENV)/.demo  ## store the history of this git repository as actors (ARGS
 # Each worker has databases of its own; all share one PostgreSQL server.
 PYTEST := $(BIN)/python -m pytest
 FAST   := $(PYTEST) -n auto --maxprocesses 4 --dist worksteal \
-          --ignore tests/faults --ignore tests/pooler --ignore tests/ha
+          --ignore tests/faults --ignore tests/pooler --ignore tests/ha --ignore tests/adapters
 FAULTS := $(PYTEST) tests/faults tests/pooler
 
 test: $(VENV)/.dev  ## run the tests on SQLite and on a private PostgreSQL (ARGS="-k name")
@@ -30,6 +30,9 @@ test-faults: $(VENV)/.dev  ## run the tests that kill, cut, freeze, race and str
 
 test-ha: $(VENV)/.ha  ## run the tests on a PostgreSQL that fails over (needs etcd-server)
 	$(PYTEST) tests/ha $(ARGS)
+
+test-adapters: $(VENV)/.adapters  ## run the tests of the adapters, each with its framework
+	$(PYTEST) -n 2 tests/adapters $(ARGS)
 
 test-all: test test-faults  ## run all tests that need no package of the system's
 
@@ -99,6 +102,10 @@ $(VENV)/.dev: $(VENV)/.made pyproject.toml
 $(VENV)/.ha: $(VENV)/.dev
 	$(BIN)/python -m pip --python /usr/bin/python3 install --quiet --upgrade \
 		--target $(VENV)/ha --group ha
+	@touch $@
+
+$(VENV)/.adapters: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --editable '.[dapr,agent-framework]' --group adapters
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.dev

@@ -13,13 +13,13 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 
-def run_blocks(document: str, folder: Path) -> str:
+def run_blocks(document: str, folder: Path, *options: str) -> str:
     text = (ROOT / document).read_text()
     program = "\n".join(re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE))
     script = folder / "example.py"
     script.write_text(program)
     done = subprocess.run(
-        [sys.executable, "-W", "error", script],
+        [sys.executable, "-W", "error", *options, script],
         cwd=folder,
         env=os.environ | {"PYTHONPATH": str(ROOT)},  # what is tested, not what is installed
         capture_output=True,
