@@ -168,7 +168,7 @@ async def test_a_long_mailbox_leaves_turns_to_others() -> None:
         turns += 1
         return NoPersist(turns)
 
-    async with Theater(MemoryStorage()) as theater:
+    async with Theater(MemoryStorage(), max_mailbox=10_000) as theater:
         await theater.ask(Puppet, "a", count)
         for _ in range(10_000):
             await theater.send(Puppet, "a", count)

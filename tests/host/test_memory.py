@@ -184,23 +184,6 @@ async def test_eviction_stores_nothing() -> None:
 
 
 @on_loop
-async def test_busy_actors_are_not_evicted_and_exceed_the_bound_for_the_moment() -> None:
-    storage = MemoryStorage()
-    async with Theater(storage, max_activations=2) as theater:
-        gate = storage.gates["put"] = asyncio.Event()
-        replies = [asyncio.ensure_future(theater.ask(Puppet, n, increment)) for n in range(10)]
-        queued = [asyncio.ensure_future(theater.ask(Puppet, n, increment)) for n in range(10)]
-        await asyncio.sleep(0.01)
-        assert len(theater._activations) == 10
-        gate.set()
-        assert await asyncio.gather(*replies) == [1] * 10
-        assert await asyncio.gather(*queued) == [2] * 10
-        await asyncio.sleep(0)
-        assert len(theater._activations) == 2
-    assert storage.calls.count("get") == 10
-
-
-@on_loop
 async def test_with_no_room_at_all_every_message_is_still_processed() -> None:
     storage = MemoryStorage()
     async with Theater(storage, max_activations=0) as theater:

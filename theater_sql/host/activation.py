@@ -5,30 +5,18 @@ from __future__ import annotations
 import asyncio
 import inspect
 import math
-from collections import deque
-from typing import Any, NamedTuple
+from typing import Any, Final
 
 from theater_sql.contract import ActorId, Found, NotPresent
 from theater_sql.errors import Conflict
-from theater_sql.host.actor import Actor
-from theater_sql.host.failures import address
-from theater_sql.host.handles import Handle, OpenHandle
+from theater_sql.host.failures import NOT_ACCEPTED, AskTimeout, Overloaded, address
+from theater_sql.host.handles import Handle
+from theater_sql.host.mailbox import Mailbox
 from theater_sql.host.outcome import OUTCOMES, NoPersist, NoUpdate, Outcome, Persist, Stop
+from theater_sql.host.roles import Role
 
-
-class Role(NamedTuple):
-    """An actor type as one Theater runs it."""
-
-    name: str
-    actor: Actor[Any]
-    open_handle: OpenHandle
-
-
-class Envelope(NamedTuple):
-    """A message, and where its reply goes."""
-
-    message: Any
-    reply: asyncio.Future[Any] | None
+ACTIVATE: Final = object()
+"""The message that no actor gets: it is there to have the state read."""
 
 
 class Activation:
@@ -49,7 +37,7 @@ class Activation:
     def __init__(self, role: Role, actor_id: ActorId) -> None:
         self.role = role
         self.actor_id = actor_id
-        self.mailbox: deque[Envelope] | None = None
+        self.mailbox: Mailbox | None = None
         self.task: asyncio.Task[None] | None = None
         self.expires = math.inf
         self.alarm = math.inf
@@ -76,6 +64,25 @@ class Activation:
             raise ValueError(f"{self!r}: time_to_live returned {seconds!r}")
         return seconds
 
+    async def answer(self, future: asyncio.Future[Any], seconds: float, deadline: float) -> Any:
+        """Return the reply to a message, or as soon as there is room for it, within so long."""
+        loop = asyncio.get_running_loop()
+        timer = loop.call_at(deadline, self._expire, future, seconds)
+        try:
+            return await future
+        finally:
+            timer.cancel()
+
+    def _expire(self, future: asyncio.Future[Any], seconds: float) -> None:
+        if future.done():
+            return
+        if self.mailbox is not None and self.mailbox.withdraw(future):
+            full = f"{self!r}: its mailbox is full; {NOT_ACCEPTED}"
+            future.set_exception(Overloaded(full))
+        else:
+            late = f"no reply within {seconds} s; the message stays accepted and may be processed"
+            future.set_exception(AskTimeout(f"{self!r}: {late}"))
+
     async def receive(self, message: Any, conflict_retries: int) -> Any:
         """Process a message and return the reply, once the outcome is stored."""
         try:
@@ -97,7 +104,10 @@ class Activation:
 
     async def _decide(self, message: Any) -> Outcome[Any]:
         actor = self.role.actor
-        if self._handle is None and not await self._restore():
+        present = self._handle is not None or await self._restore()
+        if message is ACTIVATE:
+            return NoUpdate(reply=True) if present else Stop.no_persist(reply=False)
+        if not present:
             outcome = await self._settle(actor.init(self.actor_id, message))
             # There is no state to go on with.
             return Stop.no_persist(reply=outcome.reply) if type(outcome) is NoUpdate else outcome
