@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tests.host.memory import MemoryStorage, Puppet, increment, on_loop, peek
+from tests.host.memory import MemoryStorage, Puppet, increment, on_loop, peek, rest
 from theater_sql.errors import Unavailable
 from theater_sql.host import Theater
 
@@ -27,6 +27,7 @@ async def test_what_is_not_stored_is_not_created_and_not_kept() -> None:
     storage = MemoryStorage()
     async with Theater(storage) as theater:
         assert not await theater.activate(Puppet, "a")
+        await rest()
         assert not theater._activations
         assert await theater.ask(Puppet, "a", peek) == ("init", None)
     assert not storage.rows

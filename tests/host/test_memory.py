@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.host.memory import MemoryStorage, Puppet, increment, on_loop, peek
+from tests.host.memory import MemoryStorage, Puppet, increment, on_loop, peek, rest
 from theater_sql.host import Actor, NoPersist, Theater
 from theater_sql.host.idle import BATCH, SLACK
 
@@ -189,7 +189,8 @@ async def test_with_no_room_at_all_every_message_is_still_processed() -> None:
     async with Theater(storage, max_activations=0) as theater:
         for _ in range(5):
             await theater.ask(Puppet, "a", increment)
-        assert not theater._activations
+            await rest()
+            assert not theater._activations
     assert storage.state(Puppet, "a") == 5
 
 
@@ -217,6 +218,7 @@ async def test_an_actor_that_is_used_all_the_time_has_one_alarm() -> None:
     async with Theater(MemoryStorage()) as theater:
         for _ in range(100):
             await theater.ask(Brief, "a", living(600))
+            await rest()
         assert len(theater._idle._alarms) == 1
 
 

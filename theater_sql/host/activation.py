@@ -64,16 +64,8 @@ class Activation:
             raise ValueError(f"{self!r}: time_to_live returned {seconds!r}")
         return seconds
 
-    async def answer(self, future: asyncio.Future[Any], seconds: float, deadline: float) -> Any:
-        """Return the reply to a message, or as soon as there is room for it, within so long."""
-        loop = asyncio.get_running_loop()
-        timer = loop.call_at(deadline, self._expire, future, seconds)
-        try:
-            return await future
-        finally:
-            timer.cancel()
-
-    def _expire(self, future: asyncio.Future[Any], seconds: float) -> None:
+    def expire(self, future: asyncio.Future[Any], seconds: float) -> None:
+        """Tell a sender that nothing came of its message in time."""
         if future.done():
             return
         if self.mailbox is not None and self.mailbox.withdraw(future):

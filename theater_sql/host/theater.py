@@ -10,6 +10,7 @@ from typing import Any, Final, Self
 from theater_sql.contract import ActorId, AsyncStorage, Storage
 from theater_sql.host.activation import ACTIVATE, Activation
 from theater_sql.host.actor import Actor
+from theater_sql.host.deadlines import Deadlines
 from theater_sql.host.failures import (
     NOT_ACCEPTED,
     Failure,
@@ -76,6 +77,7 @@ class Theater:
         self._activations: dict[tuple[str, ActorId], Activation] = {}
         self._idle = IdleActors(self._dismiss)
         self._gate = Gate(self._is_crowded)
+        self._deadlines = Deadlines()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._draining = False
         self._closed = False
@@ -98,14 +100,14 @@ class Theater:
 
         What goes wrong with it later is told to ``on_error``.
         """
-        seconds, deadline = self._limit(timeout)
+        seconds = self._ask_timeout if timeout is None else timeout
         if self._gate.is_shut:
-            await self._pass_gate(actor, actor_id, deadline)
+            seconds = await self._pass_gate(actor, actor_id, seconds)
         activation, room = self._place(actor, actor_id, Envelope(message, None))
         if room is not None:
             if asyncio.current_task() is activation.task:
-                deadline = 0  # there will be no room as long as this message is being processed
-            await activation.answer(room, seconds, deadline)
+                seconds = 0.0  # there will be no room as long as this message is being processed
+            await self._deadlines.wait(room, activation, seconds)
 
     async def ask(
         self,
@@ -119,13 +121,13 @@ class Theater:
 
         What goes wrong is raised here: the storage's error, or the actor's own exception.
         """
-        seconds, deadline = self._limit(timeout)
+        seconds = self._ask_timeout if timeout is None else timeout
         if self._gate.is_shut:
-            await self._pass_gate(actor, actor_id, deadline)
+            seconds = await self._pass_gate(actor, actor_id, seconds)
         reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         activation, _ = self._place(actor, actor_id, Envelope(message, reply))
         try:
-            return await activation.answer(reply, seconds, deadline)
+            return await self._deadlines.wait(reply, activation, seconds)
         except asyncio.CancelledError:
             if reply.done() and not reply.cancelled() and (error := reply.exception()):
                 self._reports.report(activation, message, error)
@@ -155,6 +157,7 @@ class Theater:
         finally:
             self._closed = True
             self._idle.close()
+            self._deadlines.close()
             self._activations.clear()
 
     def _refuse_senders(self) -> None:
@@ -163,27 +166,28 @@ class Theater:
         self._draining = True
         self._gate.open()  # to tell one waiting sender after the other
 
-    def _limit(self, timeout: float | None) -> tuple[float, float]:
-        """Return how many seconds a sender waits, and until when."""
-        seconds = self._ask_timeout if timeout is None else timeout
-        return seconds, asyncio.get_running_loop().time() + seconds
-
     def _is_crowded(self) -> bool:
         """Tell whether as many actors are busy as may be in memory; there is room for one."""
         busy = len(self._activations) - len(self._idle)
         return not self._draining and busy >= max(1, self._max_activations)
 
-    async def _pass_gate(self, actor: type[Actor[Any]], actor_id: ActorId, deadline: float) -> None:
-        """Wait until there is room for one more busy actor, unless an actor is the sender."""
+    async def _pass_gate(self, actor: type[Actor[Any]], actor_id: ActorId, seconds: float) -> float:
+        """Wait until one more actor may be busy, and return how many seconds are left.
+
+        Actors don't wait here: those that are busy would wait for each other.
+        """
         self._check_open()
         if _inside.get() is self:
-            return
+            return seconds
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
         try:
             async with asyncio.timeout_at(deadline):
                 await self._gate.wait()
         except TimeoutError:
             where = address(type_name(actor), actor_id)
             raise Overloaded(f"{where}: too many actors are busy; {NOT_ACCEPTED}") from None
+        return deadline - loop.time()
 
     def _place(
         self, actor: type[Actor[Any]], actor_id: ActorId, envelope: Envelope
@@ -230,7 +234,7 @@ class Theater:
             while mailbox and not self._closed:
                 await self._deliver(activation, mailbox.take())
                 turns += 1
-                if turns % TURNS == 0:
+                if turns % TURNS == 0 or not mailbox:  # who just got a reply may ask again
                     await asyncio.sleep(0)
         finally:
             self._rest(activation, mailbox)
