@@ -1,7 +1,7 @@
 """What a host can do: messages with and without a put, and far more actors than it has room for.
 
-Each run has a process of its own, so that its memory is its own. What the actors counted must be
-what was sent.
+``bare`` is what ``written`` comes to without a host: the same puts, by handles. Each run has a
+process of its own, so that its memory is its own. What the actors counted must be what was sent.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def measure_host(actors: int, messages: int) -> Iterator[dict[str, Any]]:
     with arena() as place:
         for database, address in place.urls.items():
             url = address.render_as_string(hide_password=False)
-            for what in ("unwritten", "written", "crowd"):
+            for what in ("unwritten", "bare", "written", "crowd"):
                 with SQLStorage(url, ACTORS) as storage:
                     storage.create_all()
                 command = [sys.executable, "-m", "benchmarks.host", url]
@@ -84,6 +84,7 @@ def _sums(engine: sa.Engine, figures: dict[str, Any]) -> int:
 
 
 async def _run(url: str, what: str, actors: int, messages: int) -> dict[str, Any]:
+    """Make one run and return its figures."""
     room = ROOM if what == "crowd" else SENDERS
     async with (
         AsyncSQLStorage(url, ACTORS, timeout=60) as storage,
@@ -95,6 +96,8 @@ async def _run(url: str, what: str, actors: int, messages: int) -> dict[str, Any
         match what:
             case "crowd":
                 sent, written = await _crowd(theater, actors, messages), messages
+            case "bare":
+                sent = written = await _bare(storage)
             case "written":
                 sent = written = await _in_turn(theater, 1)
             case _:
@@ -136,6 +139,24 @@ async def _in_turn(theater: Theater, message: int) -> int:
 
     await asyncio.gather(*[sender(str(number)) for number in range(SENDERS)])
     return asked
+
+
+async def _bare(storage: AsyncSQLStorage) -> int:
+    """Have each task write an actor of its own, again and again."""
+    end = time.perf_counter() + SECONDS
+    written = 0
+
+    async def writer(name: str) -> None:
+        nonlocal written
+        handle = storage.handle(Adder, name)
+        n = 0
+        while time.perf_counter() < end:
+            n += 1
+            await handle.put(Sum(n))
+            written += 1
+
+    await asyncio.gather(*[writer(str(number)) for number in range(SENDERS)])
+    return written
 
 
 def _memory(line: str = "VmRSS") -> int:
