@@ -19,16 +19,22 @@ class Gate:
         """Tell whether the next sender has to wait."""
         return bool(self._waiting) or self._is_crowded()
 
-    async def wait(self) -> None:
-        """Wait to be let in; who was makes an actor busy before it awaits anything else."""
+    async def wait(self, seconds: float) -> float:
+        """Wait to be let in, and return how many seconds are left.
+
+        Who is let in makes an actor busy before it awaits anything else.
+        """
         loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
         turn = loop.create_future()
         self._waiting.append(turn)
         try:
-            await turn
+            async with asyncio.timeout_at(deadline):
+                await turn
         finally:
             if not turn.cancelled():
                 loop.call_soon(self.open)  # for the next, whatever becomes of this one
+        return deadline - loop.time()
 
     def open(self) -> None:
         """Let the next one in, unless it is crowded."""

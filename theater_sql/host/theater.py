@@ -179,15 +179,11 @@ class Theater:
         self._check_open()
         if _inside.get() is self:
             return seconds
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + seconds
         try:
-            async with asyncio.timeout_at(deadline):
-                await self._gate.wait()
+            return await self._gate.wait(seconds)
         except TimeoutError:
             where = address(type_name(actor), actor_id)
             raise Overloaded(f"{where}: too many actors are busy; {NOT_ACCEPTED}") from None
-        return deadline - loop.time()
 
     def _place(
         self, actor: type[Actor[Any]], actor_id: ActorId, envelope: Envelope
