@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.faults.support import create_tables, direct, found
+from tests.faults.test_processes import in_child
 from tests.host.memory import Failures, MemoryStorage, Puppet, crash, increment, peek, returning
 from theater_sql.host import (
     Actor,
@@ -151,6 +152,20 @@ def test_actors_ask_others_as_ever() -> None:
     with SyncTheater(Theater(storage)) as theater:
         theater.ask(Asker, "a", increment)
     assert storage.state(Asker, "a") == 1
+
+
+def test_a_forked_child_is_refused_and_its_parent_goes_on() -> None:
+    storage = MemoryStorage()
+
+    def child() -> None:
+        with pytest.raises(TheaterClosed):
+            theater.ask(Puppet, "a", increment)
+        theater.close()
+
+    with SyncTheater(Theater(storage)) as theater:
+        theater.send(Puppet, "a", increment)
+        assert in_child(child) == 0
+        assert theater.ask(Puppet, "a", increment) == 2
 
 
 UNCLOSED = """

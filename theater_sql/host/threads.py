@@ -19,7 +19,7 @@ class SyncTheater:
     """A ``Theater`` for any number of threads, which wait where tasks would await.
 
     Actors run in one thread, beside all of these, and ``await self.theater.ask(...)`` as ever.
-    One that is not closed is closed when the interpreter ends.
+    One that is not closed is closed when the interpreter ends. A forked process is refused.
     """
 
     def __init__(self, theater: Theater) -> None:
@@ -79,13 +79,13 @@ class SyncTheater:
             raise RuntimeError("an actor that closes its Theater would wait for itself")
         with self._lock:
             first, self._closing = not self._closing, True
-        if first:
+        if first and self._thread.is_alive():  # a fork has none: it is its parent's
             try:
                 asyncio.run_coroutine_threadsafe(self._theater.close(), self._loop).result()
             finally:
                 wait(list(self._calls))
                 self._loop.call_soon_threadsafe(self._end.set)
-                atexit.unregister(self.close)
+        atexit.unregister(self.close)
         self._thread.join()
 
     def _wait_for(self, call: Coroutine[Any, Any, Any]) -> Any:
@@ -104,7 +104,7 @@ class SyncTheater:
         if threading.current_thread() is self._thread:
             raise RuntimeError("an actor that waits in its own thread would wait for ever: await")
         with self._lock:  # whatever starts before the end of the loop is waited for
-            if self._closing:
+            if self._closing or not self._thread.is_alive():
                 raise TheaterClosed(f"the Theater is closed; {NOT_ACCEPTED}")
             future = asyncio.run_coroutine_threadsafe(call, self._loop)
             self._calls.add(future)
