@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import math
+from collections.abc import Awaitable
 from typing import Any, Final
 
 from theater_sql.contract import ActorId, Found, NotPresent
@@ -81,13 +82,15 @@ class Activation:
             while True:
                 outcome = await self._decide(message)
                 try:
-                    await self._commit(outcome)
+                    if (write := self._write(outcome)) is not None:
+                        await write
                 except Conflict:
                     if not conflict_retries:
                         raise
                     conflict_retries -= 1
                     self.forget()
                 else:
+                    self._remember(outcome)
                     return outcome.reply
         except BaseException:
             # What is in memory may be neither what is stored nor what the actor meant.
@@ -99,11 +102,11 @@ class Activation:
         present = self._handle is not None or await self._restore()
         if message is ACTIVATE:
             return NoUpdate(reply=True) if present else Stop.no_persist(reply=False)
-        if not present:
-            outcome = await self._settle(actor.init(self.actor_id, message))
-            # There is no state to go on with.
-            return Stop.no_persist(reply=outcome.reply) if type(outcome) is NoUpdate else outcome
-        return await self._settle(actor.process(self._state, self.actor_id, message))
+        if present:
+            return await self._settle(actor.process(self._state, self.actor_id, message))
+        outcome = await self._settle(actor.init(self.actor_id, message))
+        # Without a state there is none to go on with.
+        return Stop.no_persist(reply=outcome.reply) if type(outcome) is NoUpdate else outcome
 
     async def _restore(self) -> bool:
         """Read the stored state, and tell whether there is one."""
@@ -128,19 +131,21 @@ class Activation:
             "return Persist(state), NoPersist(state), NO_UPDATE or a Stop"
         )
 
-    async def _commit(self, outcome: Outcome[Any]) -> None:
-        """Make memory and storage what the outcome says, the storage first."""
+    def _write(self, outcome: Outcome[Any]) -> Awaitable[object] | None:
+        """Return what makes the storage what the outcome says, if anything has to."""
         handle = self._handle
         assert handle is not None
         match outcome:
-            case Persist(state):
-                await handle.put(state)
+            case Persist(state) | Stop("persist", state):
+                return handle.put(state)
+            case Stop("delete"):
+                return handle.delete()
+        return None
+
+    def _remember(self, outcome: Outcome[Any]) -> None:
+        """Make memory what the outcome says, once the storage is."""
+        match outcome:
+            case Persist(state) | NoPersist(state):
                 self._state = state
-            case NoPersist(state):
-                self._state = state
-            case Stop(action, state):
-                if action == "persist":
-                    await handle.put(state)
-                elif action == "delete":
-                    await handle.delete()
+            case Stop():
                 self.forget()
