@@ -1,7 +1,8 @@
 """What a host can do: messages with and without a put, and far more actors than it has room for.
 
-``bare`` is what ``written`` comes to without a host: the same puts, by handles. Each run has a
-process of its own, so that its memory is its own. What the actors counted must be what was sent.
+``bare`` is what ``written`` comes to without a host: the same puts, by handles. In ``sent`` nobody
+asks for a reply. Each run has a process of its own, so that its memory is its own. What the actors
+counted must be what was sent.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ def measure_host(actors: int, messages: int) -> Iterator[dict[str, Any]]:
     with arena() as place:
         for database, address in place.urls.items():
             url = address.render_as_string(hide_password=False)
-            for what in ("unwritten", "bare", "written", "crowd"):
+            for what in ("unwritten", "bare", "written", "sent", "crowd"):
                 with SQLStorage(url, ACTORS) as storage:
                     storage.create_all()
                 command = [sys.executable, "-m", "benchmarks.host", url]
@@ -89,17 +90,21 @@ async def _run(url: str, what: str, actors: int, messages: int) -> dict[str, Any
     room = ROOM if what == "crowd" else SENDERS
     async with (
         AsyncSQLStorage(url, ACTORS, timeout=60) as storage,
-        Theater(storage, max_activations=room) as theater,
+        Theater(storage, max_activations=room, max_mailbox=100) as theater,
     ):
         if what == "unwritten":
             await asyncio.gather(*[theater.ask(Adder, str(n), 1) for n in range(SENDERS)])
-        gc.freeze()  # what was imported is no work for the collections that messages cause
+        gc.freeze()  # as services do: what was imported is looked at no more,
+        gc.set_threshold(50_000)  # and the ups and downs of a burst start no collection
         empty, cpu, begun = _memory(), time.process_time(), time.perf_counter()
         match what:
             case "crowd":
                 sent, written = await _crowd(theater, actors, messages), messages
             case "bare":
                 sent = written = await _bare(storage)
+            case "sent":
+                sent = written = await _in_turn(theater, 1, ask=False)
+                await theater.drain()
             case "written":
                 sent = written = await _in_turn(theater, 1)
             case _:
@@ -128,15 +133,16 @@ async def _crowd(theater: Theater, actors: int, messages: int) -> int:
     return messages
 
 
-async def _in_turn(theater: Theater, message: int) -> int:
-    """Have each sender ask an actor of its own, again and again."""
+async def _in_turn(theater: Theater, message: int, *, ask: bool = True) -> int:
+    """Have each sender ask an actor of its own, again and again, or only send to it."""
+    door = theater.ask if ask else theater.send
     end = time.perf_counter() + SECONDS
     asked = 0
 
     async def sender(name: str) -> None:
         nonlocal asked
         while time.perf_counter() < end:
-            await theater.ask(Adder, name, message)
+            await door(Adder, name, message)
             asked += 1
 
     await asyncio.gather(*[sender(str(number)) for number in range(SENDERS)])
