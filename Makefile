@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-faults test-ha test-adapters test-all coverage matrix check fmt sql \
-        docs bench bench-quick bench-moving migrate revision install clean
+        docs bench bench-quick bench-moving bench-host migrate revision install clean
 
 help:  ## show this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ bench-quick: $(VENV)/.bench  ## measure the main ratios, as JSON lines (ARGS="--
 
 bench-moving: $(VENV)/.bench  ## move 100,000 rows to a table of their own and back beside 4 writers
 	$(BIN)/python -m benchmarks moving $(ARGS)
+
+bench-host: $(VENV)/.bench  ## send 1,000,000 messages to 100,000 actors, 1,000 of them in memory
+	$(BIN)/python -m benchmarks host $(ARGS)
 
 migrate: $(VENV)/.demo  ## upgrade THEATER_SQL_URL (default sqlite:///theater.db)
 	$(BIN)/alembic upgrade head

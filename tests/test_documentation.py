@@ -40,7 +40,13 @@ def test_quickstart_examples_run(tmp_path: Path) -> None:
     assert "another write came first; nothing was written" in printed
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/architecture.md", "docs/failover.md"])
+def test_host_examples_print_what_their_comments_say(tmp_path: Path) -> None:
+    assert run_blocks("docs/host.md", tmp_path).split() == ["750", "750", "750"]
+
+
+@pytest.mark.parametrize(
+    "name", ["README.md", "docs/architecture.md", "docs/failover.md", "docs/host.md"]
+)
 def test_files_that_the_documentation_names_exist(name: str) -> None:
     named = re.findall(
         r"`((?:theater_sql|docs|tests|alembic|tools)/[\w/.]+)`", (ROOT / name).read_text()

@@ -2,68 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import signal
-import subprocess
-import sys
 import time
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
 
 import psycopg
 import pytest
 
 from tests.conftest import Figure
-from tests.faults.support import create_tables, direct, found
-from tests.ha.host import DEADLINE, Answers
+from tests.faults.host import DEADLINE, Answers
+from tests.faults.hosts import Host, assert_one_history, count, times
+from tests.faults.support import create_tables
 from tests.ha.network import Network, network
 from tests.postgres import NOT_DURABLE, Server, binaries, private
 
-ROOT = Path(__file__).parents[2]
 HEALTHY = 2.0
 AWAY = 2 * DEADLINE
 """Seconds: calls that were under way give up meanwhile, and others do that begin meanwhile."""
-
-
-class Host:
-    """A process of ``tests.ha.host``."""
-
-    def __init__(self, url: str, *options: str, inside: Sequence[str] = ()) -> None:
-        self._process = subprocess.Popen(
-            [*inside, sys.executable, "-m", "tests.ha.host", url, *options],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    @contextmanager
-    def counting(self) -> Iterator[Answers]:
-        """Let it count while the block runs; what it was told is complete afterwards."""
-        answers = Answers()
-        try:
-            assert self._process.stdout is not None
-            assert self._process.stdout.readline() == "ready\n"
-            yield answers
-            text, _ = self._process.communicate(timeout=60)
-            assert self._process.returncode == 0
-            vars(answers).update(json.loads(text))
-        finally:
-            self._process.kill()
-            self._process.communicate()
-
-    @contextmanager
-    def frozen(self) -> Iterator[None]:
-        self._process.send_signal(signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            self._process.send_signal(signal.SIGCONT)
 
 
 @pytest.fixture
@@ -87,66 +44,6 @@ def serving(address: str) -> Iterator[Server]:
         yield server
 
 
-class Counts(NamedTuple):
-    """What hosts did to the counters, against what is stored.
-
-    Each number of a counter belongs to one caller. ``doubled`` were given to two: one update
-    overwrote the other. ``lost`` were given to one, and the counter is not there yet;
-    ``unexplained`` to nobody, not even to one who was told that the outcome is unknown.
-    ``uncounted`` are writes that the row has seen and the counter has not.
-    """
-
-    attempted: int
-    acknowledged: int
-    lost: int
-    doubled: int
-    unknown: int
-    conflicts: int
-    unavailable: int
-    unexplained: int
-    uncounted: int
-    longest_gap: str
-
-
-def count(url: str, hosts: list[Answers]) -> Counts:
-    numbers = Counter((name, number) for host in hosts for name, number, _ in host.done)
-    unknown = Counter(name for host in hosts for name in host.unknown)
-    unavailable = sum(host.unavailable for host in hosts)
-    lost = unexplained = uncounted = 0
-    with direct(url) as storage:
-        for name in {name for name, _ in numbers}:
-            acknowledged = {number for one, number in numbers if one == name}
-            row = found(storage, name)
-            uncounted += row.version - row.state.count
-            stored = set(range(1, row.state.count + 1))
-            lost += len(acknowledged - stored)
-            unexplained += max(0, len(stored - acknowledged) - unknown[name])
-    return Counts(
-        attempted=sum(host.asked for host in hosts),
-        acknowledged=numbers.total(),
-        lost=lost,
-        doubled=numbers.total() - len(numbers),
-        unknown=unknown.total(),
-        # Each refused write is a turn that neither the caller nor the outcome accounts for.
-        conflicts=sum(h.turns for h in hosts) - numbers.total() - unknown.total() - unavailable,
-        unavailable=unavailable,
-        unexplained=unexplained,
-        uncounted=uncounted,
-        longest_gap=f"{max(after - before for before, after in pairwise(_times(*hosts))):.1f} s",
-    )
-
-
-def assert_one_history(counts: Counts, figure: Figure) -> None:
-    figure(str(counts))
-    assert (counts.lost, counts.doubled) == (0, 0)
-    assert (counts.unexplained, counts.uncounted) == (0, 0)
-    assert counts.conflicts > 0
-
-
-def _times(*hosts: Answers) -> list[float]:
-    return sorted(when for host in hosts for _, _, when in host.done)
-
-
 def count_with_one_away(
     first: Host, second: Host, away: AbstractContextManager[None]
 ) -> list[Answers]:
@@ -159,10 +56,10 @@ def count_with_one_away(
             back = time.monotonic()
         time.sleep(HEALTHY + DEADLINE)
     grace = 0.5  # for what was on its way
-    assert [when for when in _times(one) if when < left], "it was never there"
-    assert not [when for when in _times(one) if left + grace < when < back]
-    assert [when for when in _times(one) if when > back], "it never came back"
-    assert [when for when in _times(other) if left + grace < when < back]
+    assert [when for when in times(one) if when < left], "it was never there"
+    assert not [when for when in times(one) if left + grace < when < back]
+    assert [when for when in times(one) if when > back], "it never came back"
+    assert [when for when in times(other) if left + grace < when < back]
     return [one, other]
 
 

@@ -197,6 +197,12 @@ async def _maybe_awaited(outcome: Any) -> Any:
     return await outcome if asyncio.iscoroutine(outcome) else outcome
 
 
+async def rest() -> None:
+    """Let actors that have nothing to do become idle: they do at their next turn."""
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
 def returning(outcome: Any) -> Callable[[str, Any], Any]:
     """A message that has this outcome."""
     return lambda method, state: outcome

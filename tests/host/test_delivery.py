@@ -17,6 +17,7 @@ from tests.host.memory import (
     increment,
     on_loop,
     peek,
+    rest,
     returning,
 )
 from theater_sql.contract import ActorId
@@ -168,7 +169,7 @@ async def test_a_long_mailbox_leaves_turns_to_others() -> None:
         turns += 1
         return NoPersist(turns)
 
-    async with Theater(MemoryStorage()) as theater:
+    async with Theater(MemoryStorage(), max_mailbox=10_000) as theater:
         await theater.ask(Puppet, "a", count)
         for _ in range(10_000):
             await theater.send(Puppet, "a", count)
@@ -189,6 +190,45 @@ async def test_an_ask_that_times_out_does_not_stop_the_message() -> None:
             assert loop.time() - start == pytest.approx(seconds, abs=0.01)
         gate.set()
     assert storage.state(Puppet, "a") == 2
+
+
+@on_loop
+async def test_every_ask_times_out_at_its_own_time() -> None:
+    storage = MemoryStorage()
+    gate = storage.gates["get"] = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    waited: list[tuple[float, float]] = []
+
+    async def ask(theater: Theater, begin: float, timeout: float) -> None:
+        await asyncio.sleep(begin)
+        start = loop.time()
+        with pytest.raises(AskTimeout):
+            await theater.ask(Puppet, "a", increment, timeout=timeout)
+        waited.append((timeout, loop.time() - start))
+
+    async with Theater(storage) as theater:
+        times = [(begin / 10, timeout) for begin in range(50) for timeout in (0.05, 1, 1.5, 30)]
+        await asyncio.gather(*[ask(theater, *each) for each in times])
+        gate.set()
+        assert await theater.ask(Puppet, "a", increment, timeout=1) == 201
+    assert len(waited) == 200
+    for timeout, seconds in waited:
+        assert seconds == pytest.approx(timeout, abs=0.01)
+
+
+@on_loop
+async def test_who_asks_again_at_once_finds_the_actor_awake() -> None:
+    class Hasty(Puppet):
+        def time_to_live(self, state: Any, actor_id: Any) -> float:
+            return 0
+
+    storage = MemoryStorage()
+    async with Theater(storage) as theater:
+        for count in range(1, 10):
+            assert await theater.ask(Hasty, "a", increment) == count
+        await rest()
+        assert await theater.ask(Hasty, "a", increment) == 10
+    assert storage.calls.count("get") == 2
 
 
 @pytest.mark.parametrize("early", range(-3, 6))

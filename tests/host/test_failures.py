@@ -18,6 +18,7 @@ from tests.host.memory import (
     increment,
     on_loop,
     peek,
+    rest,
     returning,
 )
 from theater_sql.contract import NOT_PRESENT
@@ -316,6 +317,7 @@ async def test_a_failing_time_to_live_costs_the_memory_but_no_message(nonsense: 
     failures = Failures()
     async with Theater(storage, on_error=failures) as theater:
         assert await theater.ask(Timeless, "a", increment) == 1
+        await rest()
         assert await theater.ask(Timeless, "a", increment) == 2
     assert storage.calls == ["get", "put"] * 2
     assert [failure.message for failure in failures] == [None, None]

@@ -5,30 +5,19 @@ from __future__ import annotations
 import asyncio
 import inspect
 import math
-from collections import deque
-from typing import Any, NamedTuple
+from collections.abc import Awaitable
+from typing import Any, Final
 
 from theater_sql.contract import ActorId, Found, NotPresent
 from theater_sql.errors import Conflict
-from theater_sql.host.actor import Actor
-from theater_sql.host.failures import address
-from theater_sql.host.handles import Handle, OpenHandle
+from theater_sql.host.failures import NOT_ACCEPTED, AskTimeout, Overloaded, address
+from theater_sql.host.handles import Handle
+from theater_sql.host.mailbox import Mailbox
 from theater_sql.host.outcome import OUTCOMES, NoPersist, NoUpdate, Outcome, Persist, Stop
+from theater_sql.host.roles import Role
 
-
-class Role(NamedTuple):
-    """An actor type as one Theater runs it."""
-
-    name: str
-    actor: Actor[Any]
-    open_handle: OpenHandle
-
-
-class Envelope(NamedTuple):
-    """A message, and where its reply goes."""
-
-    message: Any
-    reply: asyncio.Future[Any] | None
+ACTIVATE: Final = object()
+"""The message that no actor gets: it is there to have the state read."""
 
 
 class Activation:
@@ -49,7 +38,7 @@ class Activation:
     def __init__(self, role: Role, actor_id: ActorId) -> None:
         self.role = role
         self.actor_id = actor_id
-        self.mailbox: deque[Envelope] | None = None
+        self.mailbox: Mailbox | None = None
         self.task: asyncio.Task[None] | None = None
         self.expires = math.inf
         self.alarm = math.inf
@@ -76,19 +65,32 @@ class Activation:
             raise ValueError(f"{self!r}: time_to_live returned {seconds!r}")
         return seconds
 
+    def expire(self, future: asyncio.Future[Any], seconds: float) -> None:
+        """Tell a sender that nothing came of its message in time."""
+        if future.done():
+            return
+        if self.mailbox is not None and self.mailbox.withdraw(future):
+            full = f"{self!r}: its mailbox is full; {NOT_ACCEPTED}"
+            future.set_exception(Overloaded(full))
+        else:
+            late = f"no reply within {seconds} s; the message stays accepted and may be processed"
+            future.set_exception(AskTimeout(f"{self!r}: {late}"))
+
     async def receive(self, message: Any, conflict_retries: int) -> Any:
         """Process a message and return the reply, once the outcome is stored."""
         try:
             while True:
                 outcome = await self._decide(message)
                 try:
-                    await self._commit(outcome)
+                    if (write := self._write(outcome)) is not None:
+                        await write
                 except Conflict:
                     if not conflict_retries:
                         raise
                     conflict_retries -= 1
                     self.forget()
                 else:
+                    self._remember(outcome)
                     return outcome.reply
         except BaseException:
             # What is in memory may be neither what is stored nor what the actor meant.
@@ -97,11 +99,14 @@ class Activation:
 
     async def _decide(self, message: Any) -> Outcome[Any]:
         actor = self.role.actor
-        if self._handle is None and not await self._restore():
-            outcome = await self._settle(actor.init(self.actor_id, message))
-            # There is no state to go on with.
-            return Stop.no_persist(reply=outcome.reply) if type(outcome) is NoUpdate else outcome
-        return await self._settle(actor.process(self._state, self.actor_id, message))
+        present = self._handle is not None or await self._restore()
+        if message is ACTIVATE:
+            return NoUpdate(reply=True) if present else Stop.no_persist(reply=False)
+        if present:
+            return await self._settle(actor.process(self._state, self.actor_id, message))
+        outcome = await self._settle(actor.init(self.actor_id, message))
+        # Without a state there is none to go on with.
+        return Stop.no_persist(reply=outcome.reply) if type(outcome) is NoUpdate else outcome
 
     async def _restore(self) -> bool:
         """Read the stored state, and tell whether there is one."""
@@ -126,19 +131,21 @@ class Activation:
             "return Persist(state), NoPersist(state), NO_UPDATE or a Stop"
         )
 
-    async def _commit(self, outcome: Outcome[Any]) -> None:
-        """Make memory and storage what the outcome says, the storage first."""
+    def _write(self, outcome: Outcome[Any]) -> Awaitable[object] | None:
+        """Return what makes the storage what the outcome says, if anything has to."""
         handle = self._handle
         assert handle is not None
         match outcome:
-            case Persist(state):
-                await handle.put(state)
+            case Persist(state) | Stop("persist", state):
+                return handle.put(state)
+            case Stop("delete"):
+                return handle.delete()
+        return None
+
+    def _remember(self, outcome: Outcome[Any]) -> None:
+        """Make memory what the outcome says, once the storage is."""
+        match outcome:
+            case Persist(state) | NoPersist(state):
                 self._state = state
-            case NoPersist(state):
-                self._state = state
-            case Stop(action, state):
-                if action == "persist":
-                    await handle.put(state)
-                elif action == "delete":
-                    await handle.delete()
+            case Stop():
                 self.forget()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import traceback
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from theater_sql.contract import ActorId
 from theater_sql.errors import TheaterSQLError
 
 logger = logging.getLogger("theater_sql.host")
+
+NOT_ACCEPTED: Final = "the message was not accepted"
 
 
 class TheaterClosed(TheaterSQLError):
@@ -19,6 +21,10 @@ class TheaterClosed(TheaterSQLError):
 
 class AskTimeout(TheaterSQLError, TimeoutError):
     """No reply came in time. The message stays accepted: it was or will be processed."""
+
+
+class Overloaded(TheaterSQLError, TimeoutError):
+    """There was no room for a message in time. It was not accepted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,9 @@ class IdleActors:
         self._serial = itertools.count()
         self._timer: asyncio.TimerHandle | None = None
 
+    def __len__(self) -> int:
+        return len(self._order)
+
     def add(self, activation: Activation, time_to_live: float) -> None:
         """Take in an activation, to be passivated after so many seconds."""
         activation.expires = asyncio.get_running_loop().time() + time_to_live

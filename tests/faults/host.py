@@ -1,7 +1,7 @@
 """A Theater in a process of its own, whose counters count up until its input ends.
 
-``python -m tests.ha.host URL`` prints a line when it begins, and at the end what it was told, as
-JSON. With ``blind`` behind the URL it writes without a look at what is there.
+``python -m tests.faults.host URL`` prints a line when it begins, and at the end what it was told,
+as JSON. With ``blind`` behind the URL it writes without a look at what is there.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Any
 
 from tests.faults.support import ACTORS, Count
 from tests.faults.workers import Counter
-from theater_sql import AsyncSQLStorage, Conflict, OutcomeUnknown, Unavailable
+from theater_sql import AsyncSQLStorage, Conflict, OutcomeUnknown, StorageError, Unavailable
 from theater_sql.contract import AsyncStorage
-from theater_sql.host import Outcome, Theater
+from theater_sql.host import Failure, Outcome, Theater
 
 COUNTERS = 4
 DEADLINE = 3.0
@@ -30,9 +30,40 @@ class Answers:
     done: list[tuple[str, int, float]] = field(default_factory=list)
     """The counter, what it counted to, and when that was acknowledged."""
     unknown: list[str] = field(default_factory=list)
+    sent: list[str] = field(default_factory=list)
+    """The counters of messages whose reply nobody asked for ..."""
+    failed: list[str] = field(default_factory=list)
+    """... and of those among them that were reported to have changed nothing."""
+    unexpected: list[str] = field(default_factory=list)
     asked: int = 0
     turns: int = 0
+    refused: int = 0
+    """Messages that met a conflict twice."""
     unavailable: int = 0
+    reported: int = 0
+    """How many of these came from messages that were sent."""
+
+    def note(self, name: str, error: BaseException) -> bool:
+        """Count an error; tell whether it says that nothing was written."""
+        match error:
+            case OutcomeUnknown():
+                self.unknown.append(name)
+            case Unavailable():
+                self.unavailable += 1
+            case Conflict():
+                self.refused += 1
+            case _:
+                self.unexpected.append(repr(error))
+        return isinstance(error, Unavailable | Conflict)
+
+    def hear(self, failure: Failure) -> None:
+        """Take in what became of a message that was sent."""
+        name = str(failure.actor_id)
+        self.reported += 1
+        if self.note(name, failure.error):
+            self.failed.append(name)
+        else:
+            self.sent.remove(name)  # it counts as unknown
 
 
 class Tallied(Counter):
@@ -64,24 +95,23 @@ class Blind(AsyncStorage):
 
 async def count_up(theater: Theater, name: str, stop: asyncio.Event, answers: Answers) -> None:
     while not stop.is_set():
-        answers.asked += 1
-        try:
-            count = await theater.ask(Tallied, name, "up", timeout=60)
-        except OutcomeUnknown:
-            answers.unknown.append(name)
-        except Unavailable:
-            answers.unavailable += 1
-        except Conflict:  # for the second time: the first made the message go once more
-            continue
-        else:
-            answers.done.append((name, count, time.monotonic()))
+        answers.sent.append(name)
+        await theater.send(Tallied, name, "up", timeout=60)
+        for _ in range(3):
+            answers.asked += 1
+            try:
+                count = await theater.ask(Tallied, name, "up", timeout=60)
+            except StorageError as error:
+                answers.note(name, error)
+            else:
+                answers.done.append((name, count, time.monotonic()))
 
 
 async def run(url: str, blind: bool) -> Answers:
     stop, answers = asyncio.Event(), Answers()
     async with (
         AsyncSQLStorage(url, ACTORS, timeout=DEADLINE) as storage,
-        Theater(Blind(storage) if blind else storage) as theater,
+        Theater(Blind(storage) if blind else storage, on_error=answers.hear) as theater,
     ):
         names = [f"counter {n}" for n in range(COUNTERS)]
         counting = asyncio.gather(*[count_up(theater, name, stop, answers) for name in names])
@@ -89,7 +119,7 @@ async def run(url: str, blind: bool) -> Answers:
         await asyncio.to_thread(sys.stdin.read)
         stop.set()
         await counting
-        answers.turns = Tallied.turns
+    answers.turns = Tallied.turns
     return answers
 
 

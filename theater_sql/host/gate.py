@@ -1,0 +1,45 @@
+"""Where senders wait while too many actors are busy."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+
+class Gate:
+    """Lets senders in one after the other, first come first served, while it is not crowded."""
+
+    def __init__(self, is_crowded: Callable[[], bool]) -> None:
+        self._is_crowded = is_crowded
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    @property
+    def is_shut(self) -> bool:
+        """Tell whether the next sender has to wait."""
+        return bool(self._waiting) or self._is_crowded()
+
+    async def wait(self, seconds: float) -> float:
+        """Wait to be let in, and return how many seconds are left.
+
+        Who is let in makes an actor busy before it awaits anything else.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        turn = loop.create_future()
+        self._waiting.append(turn)
+        try:
+            async with asyncio.timeout_at(deadline):
+                await turn
+        finally:
+            if not turn.cancelled():
+                loop.call_soon(self.open)  # for the next, whatever becomes of this one
+        return deadline - loop.time()
+
+    def open(self) -> None:
+        """Let the next one in, unless it is crowded."""
+        while self._waiting and not self._is_crowded():
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
