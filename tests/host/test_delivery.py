@@ -217,6 +217,14 @@ async def test_every_ask_times_out_at_its_own_time() -> None:
 
 
 @on_loop
+async def test_a_reply_leaves_nothing_behind_that_waits_for_its_time() -> None:
+    async with Theater(MemoryStorage()) as theater:
+        for number in range(100):
+            await theater.ask(Puppet, number, increment)
+        assert not any(theater._deadlines._queues.values())
+
+
+@on_loop
 async def test_who_asks_again_at_once_finds_the_actor_awake() -> None:
     class Hasty(Puppet):
         def time_to_live(self, state: Any, actor_id: Any) -> float:

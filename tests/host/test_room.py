@@ -202,6 +202,26 @@ async def test_actors_do_not_wait_for_room_that_they_take_themselves() -> None:
 
 
 @on_loop
+async def test_nobody_passes_those_who_wait_in_a_crowd() -> None:
+    storage = MemoryStorage()
+    order: list[int] = []
+    async with Theater(storage, max_activations=1) as theater:
+        gate = storage.gates["get"] = asyncio.Event()
+        senders = [
+            asyncio.ensure_future(theater.ask(Puppet, n, noting(order, n))) for n in range(5)
+        ]
+        await settle()
+        gate.set()
+        while not senders[0].done():
+            await asyncio.sleep(0)
+        for n in range(5, 40):  # one in each turn of the loop, whatever the others are at
+            senders.append(asyncio.ensure_future(theater.ask(Puppet, n, noting(order, n))))
+            await asyncio.sleep(0)
+        await asyncio.gather(*senders)
+    assert order == list(range(40))
+
+
+@on_loop
 async def test_a_crowd_that_does_not_go_is_told_to_who_waits() -> None:
     storage = MemoryStorage()
     gate = storage.gates["get"] = asyncio.Event()
