@@ -91,7 +91,7 @@ def test_each_has_the_name_that_it_should_have(
             inject(server, state, 10**9)
             etag = storage.put(BOX, state, Count(), expect=ABSENT)
             with pytest.raises(StorageError, match=rf"^Box\['{state}'\]: ") as caught:
-                storage.put(BOX, state, Count(1), expect=etag, timeout=0.3)
+                storage.put(BOX, state, Count(1), expect=etag, timeout=0.7)
             # The deadline may pass in the middle of a try.
             is_cut_off = again and "not answered in time" in caught.value.reason
             assert type(caught.value) is error or is_cut_off, state
