@@ -6,8 +6,8 @@ ARGS   ?=
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-faults test-ha test-all coverage matrix check fmt sql docs bench \
-        bench-quick bench-moving bench-host migrate revision install clean
+.PHONY: help demo test test-faults test-ha test-ray test-all coverage matrix check fmt sql docs \
+        bench bench-quick bench-moving bench-host migrate revision install clean
 
 help:  ## show this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,7 +18,8 @@ demo: $(VENV)/.demo  ## store the history of this git repository as actors (ARGS
 # Each worker has databases of its own; all share one PostgreSQL server.
 PYTEST := $(BIN)/python -m pytest
 FAST   := $(PYTEST) -n auto --maxprocesses 4 --dist worksteal \
-          --ignore tests/faults --ignore tests/pooler --ignore tests/ha
+          --ignore tests/faults --ignore tests/pooler --ignore tests/ha \
+          --ignore tests/ray
 
 test: $(VENV)/.dev  ## run the tests on SQLite and on a private PostgreSQL (ARGS="-k name")
 	$(FAST) $(ARGS)
@@ -28,6 +29,9 @@ test-faults: $(VENV)/.dev  ## run the tests that kill, cut, freeze, race and str
 
 test-ha: $(VENV)/.ha  ## run the tests on a PostgreSQL that fails over (needs etcd-server)
 	$(PYTEST) tests/ha $(ARGS)
+
+test-ray: $(VENV)/.ray  ## run the tests of actors on a Ray cluster that loses hosts and nodes
+	$(PYTEST) tests/ray $(ARGS)
 
 test-all: test test-faults  ## run all tests that need no package of the system's
 
@@ -100,6 +104,10 @@ $(VENV)/.dev: $(VENV)/.made pyproject.toml
 $(VENV)/.ha: $(VENV)/.dev
 	$(BIN)/python -m pip --python /usr/bin/python3 install --quiet --upgrade \
 		--target $(VENV)/ha --group ha
+	@touch $@
+
+$(VENV)/.ray: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --editable '.[ray]'
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.dev
