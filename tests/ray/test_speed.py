@@ -7,7 +7,7 @@ import time
 
 from tests.conftest import Figure
 from tests.ray.actors import Counter
-from tests.ray.support import total
+from tests.ray.support import counts
 from theater_sql.adapters.ray import Pool, RayTheater, scale
 
 ACTORS = 2_000
@@ -45,4 +45,4 @@ def test_activations_and_persisted_messages(pool: Pool, figure: Figure) -> None:
         figure(f"{ACTORS * ROUNDS / seconds:,.0f} persisted messages/s, {ROUNDS} to each, sent")
 
     asyncio.run(test())
-    assert total(pool.url) == ACTORS * (2 + ROUNDS)
+    assert counts(pool.url) == dict.fromkeys(names, 2 + ROUNDS)
