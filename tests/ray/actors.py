@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from theater_sql import ActorRegistry
-from theater_sql.host import Actor, NoUpdate, Outcome, Persist
+from theater_sql.host import Actor, NoUpdate, Outcome, Persist, Stop
 
 actors = ActorRegistry()
 
@@ -53,3 +53,20 @@ class Odd(Actor[int]):
 
     def process(self, state: int | None, actor_id: Any, message: Any) -> Outcome[int]:
         return Persist(1, reply=Tally(1))
+
+
+class Journal(Actor[list[int]]):
+    """Writes down what it gets."""
+
+    def process(self, state: list[int] | None, actor_id: Any, message: int) -> Outcome[list[int]]:
+        return Persist([*(state or []), message])
+
+
+class Forgetful(Actor[str]):
+    """Is removed on demand."""
+
+    def init(self, actor_id: Any, message: str) -> Outcome[str]:
+        return Persist(message, reply="new")
+
+    def process(self, state: str, actor_id: Any, message: str) -> Outcome[str]:
+        return Stop.delete(reply="forgotten") if message == "forget" else Persist(message)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -45,22 +46,36 @@ def cluster() -> Iterator[Any]:
         cluster.shutdown()
 
 
-@pytest.fixture
-def new_pool(cluster: Any, new_pg: NewDatabase) -> Iterator[NewPool]:
-    """What makes a pool with a database of its own; its hosts end with the test."""
-    pools: list[Pool] = []
-    with new_pg() as url:
-        with SQLStorage(url, actors) as storage:
-            storage.create_all()
+@pytest.fixture(scope="session")
+def new_pools(cluster: Any, new_pg: NewDatabase) -> Callable[[], AbstractContextManager[NewPool]]:
+    """What gives a database, and makes pools on it whose hosts end with the block."""
+
+    @contextmanager
+    def block() -> Iterator[NewPool]:
+        pools: list[Pool] = []
 
         def new(**options: Any) -> Pool:
             made = Pool(url, "tests.ray.actors:actors", name=f"pool {next(_numbers)}", **options)
             pools.append(made)
             return made
 
+        with new_pg() as url:
+            with SQLStorage(url, actors) as storage:
+                storage.create_all()
+            try:
+                yield new
+            finally:
+                for pool in pools:
+                    stop(pool)
+
+    return block
+
+
+@pytest.fixture
+def new_pool(new_pools: Callable[[], AbstractContextManager[NewPool]]) -> Iterator[NewPool]:
+    """What makes a pool with a database of its own; its hosts end with the test."""
+    with new_pools() as new:
         yield new
-        for pool in pools:
-            stop(pool)
 
 
 @pytest.fixture

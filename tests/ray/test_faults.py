@@ -6,10 +6,7 @@ import asyncio
 import os
 import signal
 import time
-from collections import Counter as Bag
-from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from itertools import pairwise
 from statistics import median
 from typing import Any
 
@@ -17,52 +14,12 @@ import ray
 from ray.exceptions import RayError
 
 from tests.conftest import Figure
-from tests.ray.actors import Counter
 from tests.ray.conftest import NODE
+from tests.ray.load import HOSTS, Load, run_load
 from tests.ray.support import counts
-from theater_sql.adapters.ray import Pool, RayTheater, scale
-from theater_sql.adapters.ray.placing import address_key, host_of
-from theater_sql.identity import type_name
+from theater_sql.adapters.ray import Pool
 
-ACTORS = 40
 KILLS = 10
-HOSTS = 2
-
-
-class Load:
-    """Asks counters without a pause, and knows what was acknowledged, and when."""
-
-    def __init__(self, theater: RayTheater) -> None:
-        self.acknowledged: Bag[str] = Bag()
-        self.times: dict[int, list[float]] = {number: [] for number in range(HOSTS)}
-        self._theater = theater
-        self._stopped = False
-
-    async def around(self, trouble: Coroutine[Any, Any, None]) -> None:
-        """Run while ``trouble`` does."""
-        async with asyncio.TaskGroup() as group:
-            for number in range(ACTORS):
-                group.create_task(self._ask(f"actor {number}"))
-            await trouble
-            self._stopped = True
-
-    async def _ask(self, name: str) -> None:
-        times = self.times[host_of(address_key(type_name(Counter), name), HOSTS)]
-        while not self._stopped:
-            number = self.acknowledged[name] + 1
-            count = await self._theater.ask(Counter, name, number, timeout=120)
-            assert count == number  # none twice, none lost
-            self.acknowledged[name] += 1
-            times.append(time.monotonic())
-
-    async def goes_on(self, number: int, since: float) -> float:
-        """Wait until a host's actors answer again, and return for how long they did not."""
-        times = self.times[number]
-        before = len(times)
-        while len(times) < before + 10 * ACTORS:
-            await asyncio.sleep(0.05)
-        moments = [since, *(moment for moment in times if moment > since)]
-        return max(later - earlier for earlier, later in pairwise(moments))
 
 
 def process_of(pool: Pool, number: int) -> tuple[int, str]:
@@ -127,14 +84,3 @@ def test_a_node_killed_under_load(cluster: Any, pool: Pool, figure: Figure) -> N
         f"without an answer of its host: {gaps[0]:.1f} s"
     )
     assert counts(pool.url) == load.acknowledged
-
-
-def run_load(pool: Pool, trouble: Callable[[Load], Coroutine[Any, Any, None]]) -> Load:
-    async def run() -> Load:
-        await scale(pool, HOSTS)
-        async with RayTheater(pool.name) as theater:
-            load = Load(theater)
-            await load.around(trouble(load))
-            return load
-
-    return asyncio.run(run())
