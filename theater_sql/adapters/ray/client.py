@@ -10,7 +10,7 @@ from typing import Any, Final, Self
 from ray import cloudpickle
 
 from theater_sql import ActorId
-from theater_sql.adapters.ray.hosts import Hosts
+from theater_sql.adapters.ray.hosts import PAUSE, Hosts
 from theater_sql.adapters.ray.mail import Courier, Letter, Mailbox, Sent
 from theater_sql.adapters.ray.once import current
 from theater_sql.adapters.ray.placing import address_key, host_of
@@ -22,8 +22,6 @@ LINGER: Final = 0.02
 """Seconds after which the next call begins though the one before it is under way."""
 PATIENCE: Final = 0.2
 """Seconds that quick messages wait at first for slow ones which were sent with them."""
-PAUSE: Final = 0.2
-"""Seconds before letters go out again."""
 
 
 class RayTheater:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from ray import cloudpickle
 
-from theater_sql import ActorRegistry, AsyncSQLStorage, ConfigurationError, Options, OutcomeUnknown
+from theater_sql import ActorRegistry, AsyncSQLStorage, ConfigurationError, Options
 from theater_sql.adapters.ray.client import RayTheater
 from theater_sql.adapters.ray.mail import Answer, Letter, Map, found
 from theater_sql.adapters.ray.once import Once, Operation, once
@@ -151,7 +151,7 @@ class Host:
             message = (operation, cloudpickle.loads(letter.message))
             reply = await theater.ask(actor, letter.actor_id, message)
             return "reply", cloudpickle.dumps(reply)
-        except (OutcomeUnknown, TheaterClosed):
+        except TheaterClosed:
             return "again", b""
         except Exception as error:
             return "error", _pickled(error)

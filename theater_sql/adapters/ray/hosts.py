@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 from uuid import uuid4
 
 import ray
 from ray.exceptions import RayError, RayTaskError
 
 from theater_sql.adapters.ray.mail import Answer, Letter, Map
+
+PAUSE: Final = 0.2
+"""Seconds until a host that did not answer is called again."""
 
 
 class Hosts:

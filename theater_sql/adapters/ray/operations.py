@@ -83,43 +83,52 @@ class Handle:
         if not replies:
             return actor._replace(state=Remembered(actor.state, {})) if actor else NOT_PRESENT
         if actor and actor.etag == replies.state["deletes"]:
-            await self._remove()
+            await self._finish_delete()
             actor = NOT_PRESENT
         state = actor.state if actor else NOT_PRESENT
         ring = {client: (since, kept) for client, since, kept in replies.state["ring"]}
         return replies._replace(state=Remembered(state, ring))
 
     async def put(self, remembered: Remembered) -> None:
-        """Write both rows, or with ``NOT_PRESENT`` for the state: remove the actor."""
-        if remembered.state is NOT_PRESENT:
-            await self._delete(remembered)
-            return
-        etag, state = Etag(uuid4()), remembered.state
-        replies = self._put_of_replies(remembered, None)
-        await self._storage.commits.put([Put(*self._actor, state, self._etag, etag), replies])
-        self._etag, self._replies_etag = etag, replies.etag
+        """Write both rows, or with ``NOT_PRESENT`` for the state: remove the actor.
+
+        What became of a write is never unknown, but a ``Conflict``: to read again tells.
+        """
+        try:
+            if remembered.state is NOT_PRESENT:
+                await self._put_nothing(remembered)
+            else:
+                await self._put(remembered)
+        except OutcomeUnknown as error:
+            told = {"kind": "stale", "expected": self._etag, "actual": None}
+            raise Conflict(self._name, self._actor[1], error.reason, **told) from None
 
     async def delete(self) -> None:
         """Remove the actor; its replies stay."""
         await self._storage.storage.delete(*self._actor, expect=self._etag)
         self._etag = ABSENT
 
-    async def _delete(self, remembered: Remembered) -> None:
+    async def _put(self, remembered: Remembered) -> None:
+        replies = self._put_of_replies(remembered, None)
+        actor = Put(*self._actor, remembered.state, self._etag, Etag(uuid4()))
+        await self._storage.commits.put([actor, replies])
+        self._etag, self._replies_etag = actor.etag, replies.etag
+
+    async def _put_nothing(self, remembered: Remembered) -> None:
         # The replies say which row goes before it does: whoever reads both finishes it.
         replies = self._put_of_replies(remembered, None if self._etag is ABSENT else self._etag)
         await self._storage.commits.put([replies])
         self._replies_etag = replies.etag
-        await self._remove()
+        if self._etag is not ABSENT:
+            await self._finish_delete()
 
-    async def _remove(self) -> None:
-        if self._etag is ABSENT:
-            return
+    async def _finish_delete(self) -> None:
         try:
             await self.delete()
         except Conflict:
             raise
         except StorageError as error:
-            reason = f"its delete was begun and is finished when it is read next: {error.reason}"
+            reason = f"its delete was begun, and is finished when it is read next: {error.reason}"
             raise OutcomeUnknown(self._name, self._actor[1], reason, etag=None) from None
 
     def _put_of_replies(self, remembered: Remembered, deletes: Etag | None) -> Put:

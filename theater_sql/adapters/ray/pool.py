@@ -6,11 +6,12 @@ import asyncio
 from typing import Any
 
 import ray
+from ray.exceptions import ActorUnavailableError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from theater_sql import ConfigurationError
 from theater_sql.adapters.ray.host import Host, Pool
-from theater_sql.adapters.ray.hosts import host_name
+from theater_sql.adapters.ray.hosts import PAUSE, host_name
 
 
 async def scale(pool: Pool, hosts: int) -> None:
@@ -21,13 +22,13 @@ async def scale(pool: Pool, hosts: int) -> None:
     if hosts < 1:
         raise ConfigurationError("a pool has one host or more")
     running = [_start(pool, number) for number in range(hosts)]
-    before = (await running[0].resume.remote()).hosts
+    before = (await _tell(running[0], "resume")).hosts
     if before == hosts:
         return
     surplus = _found(pool, hosts, before)
-    await _each([host.pause.remote() for host in running + surplus])
-    await running[0].resize.remote(hosts)
-    await _each([host.resume.remote() for host in running])
+    await asyncio.gather(*[_tell(host, "pause") for host in running + surplus])
+    await _tell(running[0], "resize", hosts)
+    await asyncio.gather(*[_tell(host, "resume") for host in running])
     for host in surplus:
         ray.kill(host)
 
@@ -76,8 +77,10 @@ def _found(pool: Pool, first: int, end: int) -> list[Any]:
     return hosts
 
 
-async def _each(calls: list[Any]) -> None:
-    async def awaited(call: Any) -> Any:
-        return await call
-
-    await asyncio.gather(*[awaited(call) for call in calls])
+async def _tell(host: Any, method: str, *arguments: Any) -> Any:
+    """Call a method of a host, again if it dies meanwhile and is restarted."""
+    while True:
+        try:
+            return await getattr(host, method).remote(*arguments)
+        except ActorUnavailableError:
+            await asyncio.sleep(PAUSE)
