@@ -11,16 +11,16 @@ from ray import cloudpickle
 
 from theater_sql import ActorId
 from theater_sql.adapters.ray.hosts import PAUSE, Hosts
-from theater_sql.adapters.ray.mail import Courier, Letter, Mailbox, Sent
+from theater_sql.adapters.ray.mail import Courier, Letter, Mailbox, Sent, pickled
 from theater_sql.adapters.ray.once import current
 from theater_sql.adapters.ray.placing import address_key, host_of
 from theater_sql.host import Actor, AskTimeout, Failure, TheaterClosed
 from theater_sql.host.failures import address, log_failure, logger
 from theater_sql.identity import check_id, class_path, type_name
 
-LINGER: Final = 0.02
+LINGER: Final = 0.05
 """Seconds after which the next call begins though the one before it is under way."""
-PATIENCE: Final = 0.2
+PATIENCE: Final = 0.25
 """Seconds that quick messages wait at first for slow ones which were sent with them."""
 
 
@@ -119,7 +119,7 @@ class RayTheater:
             where = address(name, known_id)
             raise RuntimeError(f"{where}: an actor that asks itself would wait for ever")
         number = next(self._numbers)
-        letter = Letter(number, number, place, known_id, cloudpickle.dumps(message))
+        letter = Letter(number, number, place, known_id, pickled(message))
         mailbox = self._mailboxes.get((name, known_id))
         if mailbox is None:
             mailbox = Mailbox(name, known_id, address_key(name, known_id))

@@ -10,7 +10,7 @@ from ray import cloudpickle
 
 from theater_sql import ActorRegistry, AsyncSQLStorage, ConfigurationError, Options
 from theater_sql.adapters.ray.client import RayTheater
-from theater_sql.adapters.ray.mail import Answer, Letter, Map, found
+from theater_sql.adapters.ray.mail import Answer, Letter, Map, found, pickled
 from theater_sql.adapters.ray.once import Once, Operation, once
 from theater_sql.adapters.ray.operations import WithOperations
 from theater_sql.host import Theater, TheaterClosed
@@ -63,6 +63,7 @@ class Host:
         self._sender = RayTheater(pool.name, namespace=pool.namespace)
         self._classes: dict[str, type[Once]] = {}
         self._under_way: dict[tuple[str, int], asyncio.Task[Answer]] = {}
+        self._slow: set[tuple[str, int]] = set()
         self._map = Map(0, 0)
         self._theater: Theater | None = None
         self._turn = asyncio.Lock()
@@ -140,21 +141,25 @@ class Host:
         if task.done():
             self._under_way.pop(key, None)
             return task.result()
-        # Its client comes for the answer, if it lives.
-        keep = asyncio.get_running_loop().call_later
-        task.add_done_callback(lambda _: keep(KEPT_FOR, self._under_way.pop, key, None))
+        if key not in self._slow:  # its client comes for the answer, if it lives
+            self._slow.add(key)
+            task.add_done_callback(lambda _: self._keep(key))
         return "slow", b""
+
+    def _keep(self, key: tuple[str, int]) -> None:
+        self._slow.discard(key)
+        asyncio.get_running_loop().call_later(KEPT_FOR, self._under_way.pop, key, None)
 
     async def _process(self, theater: Theater, operation: Operation, letter: Letter) -> Answer:
         try:
             actor = self._classes.get(letter.actor) or self._add_class(letter.actor)
             message = (operation, cloudpickle.loads(letter.message))
             reply = await theater.ask(actor, letter.actor_id, message)
-            return "reply", cloudpickle.dumps(reply)
+            return "reply", pickled(reply)
         except TheaterClosed:
             return "again", b""
         except Exception as error:
-            return "error", _pickled(error)
+            return "error", _pickled_error(error)
 
     def _add_class(self, place: str) -> type[Once]:
         wrapped = found(place)
@@ -163,11 +168,11 @@ class Host:
         return made
 
 
-def _pickled(error: Exception) -> bytes:
+def _pickled_error(error: Exception) -> bytes:
     """Return an error for another process, or one in its place that says what it was."""
     try:
-        data: bytes = cloudpickle.dumps(error)
+        data = pickled(error)
         cloudpickle.loads(data)
     except Exception:
-        data = cloudpickle.dumps(RuntimeError(f"an actor raised a {type(error).__name__}"))
+        data = pickled(RuntimeError(f"an actor raised a {type(error).__name__}"))
     return data
