@@ -40,6 +40,7 @@ def cluster() -> Iterator[Any]:
     try:
         cluster.add_node(**NODE)
         ray.init(address=cluster.address, logging_level="ERROR", log_to_driver=False)
+        cluster.wait_for_nodes()
         yield cluster
     finally:
         ray.shutdown()

@@ -79,6 +79,7 @@ def test_a_node_killed_under_load(cluster: Any, pool: Pool, figure: Figure) -> N
         load = run_load(pool, kill)
     finally:
         cluster.add_node(**NODE)
+        cluster.wait_for_nodes()
     figure(
         f"a node killed, {load.acknowledged.total()} acknowledged messages; the longest time "
         f"without an answer of its host: {gaps[0]:.1f} s"

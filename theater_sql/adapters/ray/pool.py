@@ -7,7 +7,6 @@ from typing import Any
 
 import ray
 from ray.exceptions import ActorUnavailableError
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from theater_sql import ConfigurationError
 from theater_sql.adapters.ray.host import Host, Pool
@@ -49,22 +48,13 @@ def _start(pool: Pool, number: int) -> Any:
         namespace=pool.namespace,
         lifetime="detached",
         get_if_exists=True,
-        num_cpus=0,
+        num_cpus=0.001,  # what claims nothing at all Ray does not spread
         max_restarts=-1,
         max_task_retries=0,  # a client sends again, and says by which number it did before
         max_concurrency=10_000,
-        scheduling_strategy=_place(number),
+        scheduling_strategy="SPREAD",
         runtime_env=pool.runtime_env,
     ).remote(pool)
-
-
-def _place(number: int) -> NodeAffinitySchedulingStrategy:
-    """Return where a host starts: the nodes take turns. Without its node it starts elsewhere.
-
-    Ray's own strategies put hosts, which claim no processor, on one node as readily.
-    """
-    nodes = sorted(node["NodeID"] for node in ray.nodes() if node["Alive"])
-    return NodeAffinitySchedulingStrategy(nodes[number % len(nodes)], soft=True)
 
 
 def _found(pool: Pool, first: int, end: int) -> list[Any]:
