@@ -24,6 +24,7 @@ except ImportError:
 from theater_sql.adapters.ray import Pool, stop
 
 NODE = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
+PLACE = "tests.ray.actors:actors"
 ROOT = Path(__file__).parents[2]
 
 _numbers = count(1)
@@ -56,7 +57,7 @@ def new_pools(cluster: Any, new_pg: NewDatabase) -> Callable[[], AbstractContext
         pools: list[Pool] = []
 
         def new(**options: Any) -> Pool:
-            made = Pool(url, "tests.ray.actors:actors", name=f"pool {next(_numbers)}", **options)
+            made = Pool(url, PLACE, name=f"pool {next(_numbers)}", **options)
             pools.append(made)
             return made
 

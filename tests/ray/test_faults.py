@@ -13,13 +13,17 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
+from tests import postgres
 from tests.conftest import Figure
-from tests.ray.conftest import NODE
+from tests.ray.actors import actors
+from tests.ray.conftest import NODE, PLACE
 from tests.ray.load import HOSTS, Load, run_load
 from tests.ray.support import counts
-from theater_sql.adapters.ray import Pool
+from theater_sql import SQLStorage
+from theater_sql.adapters.ray import Pool, stop
 
 KILLS = 10
+CRASHES = 5
 
 
 def process_of(pool: Pool, number: int) -> tuple[int, str]:
@@ -85,3 +89,29 @@ def test_a_node_killed_under_load(cluster: Any, pool: Pool, figure: Figure) -> N
         f"without an answer of its host: {gaps[0]:.1f} s"
     )
     assert counts(pool.url) == load.acknowledged
+
+
+def test_a_database_that_crashes_under_load(cluster: Any, figure: Figure) -> None:
+    gaps: list[float] = []
+
+    async def crashes(load: Load) -> None:
+        for _ in range(CRASHES):
+            await load.goes_on(0, time.monotonic())
+            start = time.monotonic()
+            await asyncio.to_thread(database.restart, "immediate")
+            gaps.append(await load.goes_on(0, start))
+
+    with postgres.created(postgres.binaries()) as database, database.running() as server:
+        url = server.url(server.maintenance_dbname)
+        with SQLStorage(url, actors) as storage:
+            storage.create_all()
+        pool = Pool(url, PLACE, name="crashes")
+        try:
+            load = run_load(pool, crashes)
+        finally:
+            stop(pool)
+        assert counts(url) == load.acknowledged
+    figure(
+        f"{CRASHES} crashes of the database, {load.acknowledged.total()} acknowledged messages; "
+        f"the longest time without an answer: {max(gaps):.1f} s"
+    )

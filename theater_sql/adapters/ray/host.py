@@ -19,7 +19,7 @@ POOL: Final = "theater_sql.pool"
 """The actor type whose generic rows say how many hosts a pool has."""
 DRAIN: Final = 5.0
 """Seconds in which messages under way have to end when the pool is resized."""
-LONGEST_PAUSE: Final = 30.0
+LONGEST_PAUSE: Final = 15.0
 """Seconds after which a host goes on that was told to pause and never to go on."""
 CONFLICT_RETRIES: Final = 10
 KEPT_FOR: Final = 60.0
