@@ -33,12 +33,12 @@ def theater_on(
 @asynccontextmanager
 async def _on_ray(url: str) -> AsyncIterator[RayTheater]:
     try:
-        import ray
-
         from theater_sql.adapters.ray import Pool, RayTheater, scale, stop
-    except ImportError:
-        raise DemoError("--host ray needs Ray: pip install 'theater-sql[ray]'") from None
+    except ModuleNotFoundError as error:
+        raise DemoError(f"there is no host: {error}") from None
     pool = Pool(_absolute(url), "theater_sql.demo.actors:actors", name="demo")
+    import ray
+
     if not ray.is_initialized():
         ray.init(logging_level="ERROR", log_to_driver=False)
     try:

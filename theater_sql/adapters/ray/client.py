@@ -10,8 +10,8 @@ from typing import Any, Final, Self
 from ray import cloudpickle
 
 from theater_sql import ActorId
-from theater_sql.adapters.ray.hosts import PAUSE, Hosts
-from theater_sql.adapters.ray.mail import Courier, Letter, Mailbox, Sent, pickled
+from theater_sql.adapters.ray.hosts import PAUSE, HostOfMap, Hosts
+from theater_sql.adapters.ray.mail import Letter, Mailbox, Sent, collected, pickled
 from theater_sql.adapters.ray.once import current
 from theater_sql.adapters.ray.placing import address_key, host_of
 from theater_sql.host import Actor, AskTimeout, Failure, TheaterClosed
@@ -53,7 +53,7 @@ class RayTheater:
         self._numbers = itertools.count(1)
         self._places: dict[type[Actor[Any]], tuple[str, str]] = {}
         self._mailboxes: dict[tuple[str, ActorId], Mailbox] = {}
-        self._couriers: dict[int, Courier] = {}
+        self._ready: dict[HostOfMap, dict[Mailbox, None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._emptied: asyncio.Event | None = None
 
@@ -98,9 +98,7 @@ class RayTheater:
         self._emptied = self._emptied or asyncio.Event()
         if self._mailboxes:
             await self._emptied.wait()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks)
 
     def _post(
         self,
@@ -140,19 +138,22 @@ class RayTheater:
         return self._places[actor]
 
     def _route(self, mailbox: Mailbox) -> None:
-        """Have the courier of an actor's host come for its letters."""
-        number = host_of(mailbox.key, max(1, self._hosts.map.hosts))
-        courier = self._couriers.get(number)
-        if courier is None:
-            courier = self._couriers[number] = Courier()
-            self._start(self._serve(number, courier))
-        courier.call(mailbox)
+        """Have an actor's letters go out with the next call to its host."""
+        version, hosts = self._hosts.map
+        host = HostOfMap(version, host_of(mailbox.key, max(1, hosts)))
+        ready = self._ready.get(host)
+        if ready is None:
+            ready = self._ready[host] = {}
+            self._start(self._call(host, ready))
+        ready[mailbox] = None
 
-    async def _serve(self, number: int, courier: Courier) -> None:
-        while True:
-            boxes = await courier.collect()
-            call = self._start(self._deliver(number, boxes))
+    async def _call(self, host: HostOfMap, ready: dict[Mailbox, None]) -> None:
+        """Call a host as long as there are letters to it."""
+        await asyncio.sleep(0)  # until all that is posted now is there
+        while ready:
+            call = self._start(self._deliver(host, collected(ready)))
             await asyncio.wait({call}, timeout=LINGER)
+        del self._ready[host]
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
@@ -160,13 +161,12 @@ class RayTheater:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _deliver(self, number: int, boxes: list[Mailbox]) -> None:
+    async def _deliver(self, host: HostOfMap, boxes: list[Mailbox]) -> None:
         """Send what is under way to some actors of one host, until each has its answers."""
         patience = PATIENCE
         while boxes:
-            version = self._hosts.map.version
             letters = [letter for box in boxes for letter in box.letters()]
-            answers = iter(await self._hosts.call(number, letters, patience))
+            answers = iter(await self._hosts.call(host, letters, patience))
             slow: list[Mailbox] = []
             again: list[Mailbox] = []
             for box in boxes:
@@ -178,7 +178,7 @@ class RayTheater:
                 else:
                     self._go_on(box)
             if again:
-                self._start(self._send_again(again, version))
+                self._start(self._send_again(again, host.version))
             boxes, patience = slow, 2 * patience
 
     async def _send_again(self, boxes: list[Mailbox], version: int) -> None:
@@ -199,13 +199,16 @@ class RayTheater:
             elif kind == "error":
                 self._fail(box, sent, _loaded(data))
             elif kind == "again" and now > sent.deadline:
-                late = f"{address(box.name, box.actor_id)}: no host has answered in time"
-                self._fail(box, sent, AskTimeout(f"{late}; the message may have been processed"))
+                self._fail(box, sent, AskTimeout(self._late(box)))
             else:
                 kinds.add(kind)
                 left.append(sent)
         box.under_way = left
         return kinds
+
+    def _late(self, box: Mailbox) -> str:
+        where, why = address(box.name, box.actor_id), self._hosts.trouble
+        return f"{where}: no host has answered in time{why}; the message may have been processed"
 
     def _go_on(self, box: Mailbox) -> None:
         """Have the rest of an actor's letters sent, first those that have to be sent again."""

@@ -78,33 +78,18 @@ class Mailbox:
             yield sent.letter._replace(since=self.under_way[0].letter.number)
 
 
-class Courier:
-    """The actors of one host that have letters to send."""
-
-    def __init__(self) -> None:
-        self._boxes: dict[Mailbox, None] = {}
-        self._called = asyncio.Event()
-
-    def call(self, box: Mailbox) -> None:
-        """Come for an actor's letters."""
-        self._boxes[box] = None
-        self._called.set()
-
-    async def collect(self) -> list[Mailbox]:
-        """Wait for a call, then take a few letters of each actor; they are under way now."""
-        await self._called.wait()
-        boxes: list[Mailbox] = []
-        room = MOST
-        while self._boxes and room > 0:
-            box = next(iter(self._boxes))
-            del self._boxes[box]
-            few = min(FEW, len(box.waiting), room)
-            box.under_way = [box.waiting.popleft() for _ in range(few)]
-            room -= few
-            boxes.append(box)
-        if not self._boxes:
-            self._called.clear()
-        return boxes
+def collected(ready: dict[Mailbox, None]) -> list[Mailbox]:
+    """Take out the actors of one call, with a few letters of each under way."""
+    boxes: list[Mailbox] = []
+    room = MOST
+    while ready and room > 0:
+        box = next(iter(ready))
+        del ready[box]
+        few = min(FEW, len(box.waiting), room)
+        box.under_way = [box.waiting.popleft() for _ in range(few)]
+        room -= few
+        boxes.append(box)
+    return boxes
 
 
 def pickled(value: Any) -> bytes:
