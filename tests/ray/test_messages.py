@@ -19,7 +19,7 @@ from tests.ray.conftest import NewPool
 from theater_sql import NOT_PRESENT, InvalidId, SQLStorage
 from theater_sql.adapters.ray import Pool, RayTheater, ReplyLost, scale
 from theater_sql.adapters.ray.mail import Letter
-from theater_sql.host import Actor, AskTimeout, NoPersist, TheaterClosed
+from theater_sql.host import Actor, AskTimeout, NoPersist, Overloaded, TheaterClosed
 
 Test = Callable[[RayTheater], Coroutine[Any, Any, None]]
 
@@ -107,6 +107,36 @@ def test_messages_of_one_sender_arrive_in_order(shared: Pool) -> None:
     run(shared, test)  # which ends once all are stored
     for name in "abc":
         assert stored(shared, Journal, name) == list(range(300))
+
+
+def test_a_fast_sender_waits(shared: Pool) -> None:
+    async def test(theater: RayTheater) -> None:
+        start = time.monotonic()
+        for _ in range(5):
+            await theater.send(Waiter, "crowded", 0.2)
+        assert time.monotonic() - start >= 0.5
+
+    run(shared, test, max_waiting=2)
+    assert stored(shared, Waiter, "crowded") == 5
+
+
+def test_a_sender_does_not_wait_for_ever(shared: Pool) -> None:
+    async def test(theater: RayTheater) -> None:
+        await theater.send(Waiter, "full", 1)
+        with pytest.raises(Overloaded, match=r"Waiter\['full'\]: too many messages"):
+            await theater.send(Waiter, "full", 1)
+
+    run(shared, test, max_waiting=1, ask_timeout=0.1)
+
+
+def test_what_others_wrote_meanwhile_is_taken_up(shared: Pool) -> None:
+    async def test(theater: RayTheater) -> None:
+        await theater.ask(Puppet, "others", increment)
+        with SQLStorage(shared.url, actors) as storage:
+            storage.put(Puppet, "others", 100)
+        assert await theater.ask(Puppet, "others", increment) == 101
+
+    run(shared, test)
 
 
 def test_errors_reach_who_asked_and_else_on_error(shared: Pool) -> None:

@@ -14,8 +14,8 @@ from theater_sql.adapters.ray.hosts import PAUSE, HostOfMap, Hosts
 from theater_sql.adapters.ray.mail import Letter, Mailbox, Sent, collected, pickled
 from theater_sql.adapters.ray.once import current
 from theater_sql.adapters.ray.placing import address_key, host_of
-from theater_sql.host import Actor, AskTimeout, Failure, TheaterClosed
-from theater_sql.host.failures import address, log_failure, logger
+from theater_sql.host import Actor, AskTimeout, Failure, Overloaded, TheaterClosed
+from theater_sql.host.failures import NOT_ACCEPTED, address, log_failure, logger
 from theater_sql.identity import check_id, class_path, type_name
 
 LINGER: Final = 0.05
@@ -31,8 +31,10 @@ class RayTheater:
     ``ray.init``.
 
     Args:
-        ask_timeout: seconds that ``ask`` waits for the reply, unless told otherwise.
+        ask_timeout: seconds that ``ask`` waits for the reply, unless told otherwise, and that all
+            senders wait for room.
         resend_for: seconds for which a message is sent again at least while no host answers.
+        max_waiting: messages that have no answer yet; beyond it their senders wait.
         on_error: called with each error that no ``ask`` takes; logs to ``theater_sql.host``
             by default.
     """
@@ -44,12 +46,14 @@ class RayTheater:
         namespace: str = "theater_sql",
         ask_timeout: float = 30.0,
         resend_for: float = 60.0,
+        max_waiting: int = 100_000,
         on_error: Callable[[Failure], object] = log_failure,
     ) -> None:
         self._hosts = Hosts(pool, namespace)
         self._ask_timeout = ask_timeout
         self._resend_for = resend_for
         self._on_error = on_error
+        self._room = asyncio.Semaphore(max_waiting)
         self._numbers = itertools.count(1)
         self._places: dict[type[Actor[Any]], tuple[str, str]] = {}
         self._mailboxes: dict[tuple[str, ActorId], Mailbox] = {}
@@ -65,7 +69,7 @@ class RayTheater:
 
     async def send(self, actor: type[Actor[Any]], actor_id: ActorId, message: Any) -> None:
         """Hand over a message; what goes wrong with it later is told to ``on_error``."""
-        self._post(actor, actor_id, message, None, self._resend_for)
+        await self._post(actor, actor_id, message, None, self._resend_for)
 
     async def ask(
         self,
@@ -82,7 +86,7 @@ class RayTheater:
         seconds = self._ask_timeout if timeout is None else timeout
         loop = asyncio.get_running_loop()
         reply: asyncio.Future[Any] = loop.create_future()
-        mailbox = self._post(actor, actor_id, message, reply, max(seconds, self._resend_for))
+        mailbox = await self._post(actor, actor_id, message, reply, max(seconds, self._resend_for))
         timer = loop.call_later(seconds, _expire, reply, mailbox, seconds)
         try:
             return await reply
@@ -100,7 +104,7 @@ class RayTheater:
             await self._emptied.wait()
         await asyncio.gather(*self._tasks)
 
-    def _post(
+    async def _post(
         self,
         actor: type[Actor[Any]],
         actor_id: ActorId,
@@ -108,16 +112,16 @@ class RayTheater:
         reply: asyncio.Future[Any] | None,
         seconds: float,
     ) -> Mailbox:
-        if self._emptied is not None:
-            raise TheaterClosed("the Theater is closed; the message was not accepted")
         name, place = self._places.get(actor) or self._add_place(actor)
         parts = check_id(name, actor_id)
         known_id = parts if type(actor_id) is tuple else parts[0]
         if reply is not None and current.get() == (actor, known_id):
             where = address(name, known_id)
             raise RuntimeError(f"{where}: an actor that asks itself would wait for ever")
+        data = pickled(message)
+        await self._wait_for_room(address(name, known_id))
         number = next(self._numbers)
-        letter = Letter(number, number, place, known_id, pickled(message))
+        letter = Letter(number, number, place, known_id, data)
         mailbox = self._mailboxes.get((name, known_id))
         if mailbox is None:
             mailbox = Mailbox(name, known_id, address_key(name, known_id))
@@ -127,6 +131,20 @@ class RayTheater:
         if len(mailbox.waiting) == 1 and not mailbox.under_way:
             self._route(mailbox)
         return mailbox
+
+    async def _wait_for_room(self, where: str) -> None:
+        if not self._room.locked():
+            await self._room.acquire()  # at once
+        else:
+            try:
+                async with asyncio.timeout(self._ask_timeout):
+                    await self._room.acquire()
+            except TimeoutError:
+                full = f"{where}: too many messages have no answer"
+                raise Overloaded(f"{full}; {NOT_ACCEPTED}") from None
+        if self._emptied is not None:
+            self._room.release()
+            raise TheaterClosed(f"the Theater is closed; {NOT_ACCEPTED}")
 
     def _add_place(self, actor: Any) -> tuple[str, str]:
         if not (isinstance(actor, type) and issubclass(actor, Actor)):
@@ -203,6 +221,8 @@ class RayTheater:
             else:
                 kinds.add(kind)
                 left.append(sent)
+                continue
+            self._room.release()
         box.under_way = left
         return kinds
 
