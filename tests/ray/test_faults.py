@@ -46,15 +46,22 @@ def until_elsewhere(pool: Pool, number: int, node: str) -> None:
         time.sleep(0.2)
 
 
+async def kill_hosts(pool: Pool, load: Load, kills: int) -> list[float]:
+    """Kill one host after the other, and return for how long each did not answer."""
+    gaps = []
+    for turn in range(kills):
+        await load.goes_on(turn % HOSTS, time.monotonic())
+        process, _ = await asyncio.to_thread(process_of, pool, turn % HOSTS)
+        os.kill(process, signal.SIGKILL)
+        gaps.append(await load.goes_on(turn % HOSTS, time.monotonic()))
+    return gaps
+
+
 def test_hosts_killed_under_load(pool: Pool, figure: Figure) -> None:
     gaps: list[float] = []
 
     async def kills(load: Load) -> None:
-        for turn in range(KILLS):
-            await load.goes_on(turn % HOSTS, time.monotonic())
-            process, _ = await asyncio.to_thread(process_of, pool, turn % HOSTS)
-            os.kill(process, signal.SIGKILL)
-            gaps.append(await load.goes_on(turn % HOSTS, time.monotonic()))
+        gaps.extend(await kill_hosts(pool, load, KILLS))
 
     load = run_load(pool, kills)
     figure(

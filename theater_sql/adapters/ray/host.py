@@ -10,6 +10,7 @@ from ray import cloudpickle
 
 from theater_sql import ActorRegistry, AsyncSQLStorage, ConfigurationError, Options
 from theater_sql.adapters.ray.client import RayTheater
+from theater_sql.adapters.ray.lease import Held, Lease
 from theater_sql.adapters.ray.mail import Answer, Letter, Map, found, pickled
 from theater_sql.adapters.ray.once import Once, Operation, once
 from theater_sql.adapters.ray.operations import WithOperations
@@ -39,6 +40,8 @@ class Pool:
         max_activations: actors that one host keeps in memory.
         options: further options of the storage.
         runtime_env: Ray's, for the hosts.
+        lease: seconds after which the actors of a host that died may be read elsewhere; with it
+            no actor is ever in the memory of two hosts. ``None`` does without.
     """
 
     url: str = field(repr=False)
@@ -48,6 +51,7 @@ class Pool:
     max_activations: int = 100_000
     options: Options = field(default_factory=Options)
     runtime_env: dict[str, Any] = field(default_factory=dict, repr=False)
+    lease: float | None = None
 
 
 class Host:
@@ -66,6 +70,7 @@ class Host:
         self._slow: set[tuple[str, int]] = set()
         self._map = Map(0, 0)
         self._theater: Theater | None = None
+        self._is_paused = False
         self._turn = asyncio.Lock()
         self._alarm: asyncio.TimerHandle | None = None
 
@@ -77,7 +82,7 @@ class Host:
         A letter that takes more seconds than ``patience`` is answered ``"slow"``: it goes on, and
         its answer is had by sending it once more.
         """
-        if version > self._map.version or not self._map.version:
+        if not self._is_paused and not self._is_up_to(version):
             await self.resume()
         if self._theater is None or version != self._map.version:
             return self._map, None
@@ -90,19 +95,19 @@ class Host:
     async def pause(self) -> None:
         """Process what is under way, forget all actors, and take nothing until ``resume``."""
         async with self._turn:
+            self._is_paused = True
             await self._forget()
-            loop = asyncio.get_running_loop()
-            self._alarm = loop.call_later(LONGEST_PAUSE, lambda: loop.create_task(self.resume()))
+            self._alarm = asyncio.get_running_loop().call_later(LONGEST_PAUSE, self._end_pause)
 
     async def resume(self) -> Map:
         """Go on, with the map that is stored; return it."""
         async with self._turn:
-            if self._alarm is not None:
-                self._alarm.cancel()
+            self._end_pause()
             stored = await self._storage.storage.get(POOL, self._pool.name)
             latest = Map(stored.version, stored.state["hosts"]) if stored else Map(0, 0)
-            if latest != self._map or self._theater is None:
+            if latest != self._map or not self._is_up_to(latest.version):
                 await self._forget()
+                await self._take_lease()
                 self._map = latest
                 self._theater = Theater(
                     self._storage,
@@ -119,12 +124,33 @@ class Host:
         stored = await storage.get(POOL, name)
         await storage.put(POOL, name, {"hosts": hosts}, expect=stored.etag)
 
+    def _end_pause(self) -> None:
+        self._is_paused = False
+        if self._alarm is not None:
+            self._alarm.cancel()
+
+    def _is_up_to(self, version: int) -> bool:
+        """Tell whether the host can answer letters that come by this version of the map."""
+        is_known = 0 < self._map.version >= version
+        return is_known and self._theater is not None and not self._has_lost_lease()
+
     async def _forget(self) -> None:
         theater, self._theater = self._theater, None
         if theater is not None:
             await theater.close()
             # Those who close had to leave may have left writes behind.
             await self._storage.commits.settle()
+        if self._storage.lease is not None:
+            await self._storage.lease.give_up()
+
+    async def _take_lease(self) -> None:
+        if self._pool.lease is not None:
+            self._storage.lease = Lease(self._storage.storage, self._pool.lease)
+            await self._storage.lease.take()
+
+    def _has_lost_lease(self) -> bool:
+        lease = self._storage.lease
+        return self._theater is not None and lease is not None and not lease.is_live
 
     def _task(self, theater: Theater, client: str, letter: Letter) -> asyncio.Task[Answer]:
         """Return what processes a letter: once, however often it comes meanwhile."""
@@ -140,7 +166,8 @@ class Host:
         key = (client, letter.number)
         if task.done():
             self._under_way.pop(key, None)
-            return task.result()
+            # Without a lease it may be the answer of an actor that is elsewhere by now.
+            return ("again", b"") if self._has_lost_lease() else task.result()
         if key not in self._slow:  # its client comes for the answer, if it lives
             self._slow.add(key)
             task.add_done_callback(lambda _: self._keep(key))
@@ -156,7 +183,7 @@ class Host:
             message = (operation, cloudpickle.loads(letter.message))
             reply = await theater.ask(actor, letter.actor_id, message)
             return "reply", pickled(reply)
-        except TheaterClosed:
+        except (Held, TheaterClosed):
             return "again", b""
         except Exception as error:
             return "error", _pickled_error(error)

@@ -21,10 +21,13 @@ from theater_sql import (
     Put,
     StorageError,
 )
+from theater_sql.adapters.ray.lease import Held, Lease
 from theater_sql.adapters.ray.once import Once, Remembered
 
 MOST: Final = 256
 """How many actors are written in one commit."""
+NOTHING: Final[dict[str, Any]] = {"ring": [], "deletes": None, "holder": None}
+"""The replies of an actor that has none."""
 
 
 class WithOperations(AsyncStorage):
@@ -32,11 +35,15 @@ class WithOperations(AsyncStorage):
 
     The replies of an actor are a generic row of the actor type ``<name>+operations`` and of the
     actor's own id. A handle expects the etags of both rows, so neither gets past the other.
+
+    Attributes:
+        lease: if there is one, an actor is read only by the one whose lease it names.
     """
 
     def __init__(self, storage: AsyncSQLStorage, actors: ActorRegistry) -> None:
         self.storage = storage
         self.commits = Commits(storage)
+        self.lease: Lease | None = None
         self._actors = actors
 
     def handle(self, actor_type: Any, actor_id: ActorId) -> Handle:
@@ -74,20 +81,35 @@ class Handle:
         self._replies_etag: Any = ABSENT
 
     async def get(self) -> Found[Any] | NotPresent:
-        """Read both rows, and finish a delete that was begun."""
+        """Read both rows, finish a delete that was begun, and claim the actor for a lease."""
         results = await self._storage.storage.get_many([self._actor, self._replies])
         for error in results.errors:
             raise error
         actor, replies = results.raise_errors()
         self._etag, self._replies_etag = actor.etag, replies.etag
-        if not replies:
-            return actor._replace(state=Remembered(actor.state, {})) if actor else NOT_PRESENT
-        if actor and actor.etag == replies.state["deletes"]:
+        known: dict[str, Any] = replies.state if replies else NOTHING
+        if actor and actor.etag == known["deletes"]:
             await self._finish_delete()
             actor = NOT_PRESENT
-        state = actor.state if actor else NOT_PRESENT
-        ring = {client: (since, kept) for client, since, kept in replies.state["ring"]}
-        return replies._replace(state=Remembered(state, ring))
+        ring = {client: (since, kept) for client, since, kept in known["ring"]}
+        remembered = Remembered(actor.state if actor else NOT_PRESENT, ring)
+        await self._claim(known["holder"], remembered)
+        row = actor or replies
+        return row._replace(state=remembered) if row else NOT_PRESENT
+
+    async def _claim(self, holder: str | None, remembered: Remembered) -> None:
+        lease = self._storage.lease
+        if lease is None or holder == lease.holder:
+            return
+        held = f"{self._name}[{self._actor[1]!r}]: another host has it in memory"
+        if holder is not None and not await lease.is_over(holder):
+            raise Held(held)
+        replies = self._put_of_replies(remembered, None)
+        try:
+            await self._storage.commits.put([replies])
+        except (Conflict, OutcomeUnknown):
+            raise Held(held) from None
+        self._replies_etag = replies.etag
 
     async def put(self, remembered: Remembered) -> None:
         """Write both rows, or with ``NOT_PRESENT`` for the state: remove the actor.
@@ -133,7 +155,9 @@ class Handle:
 
     def _put_of_replies(self, remembered: Remembered, deletes: Etag | None) -> Put:
         ring = [[client, *entry] for client, entry in remembered.ring.items()]
-        state = {"ring": ring, "deletes": deletes}
+        lease = self._storage.lease
+        holder = lease.holder if lease is not None else None
+        state = {"ring": ring, "deletes": deletes, "holder": holder}
         return Put(*self._replies, state, self._replies_etag, Etag(uuid4()))
 
 
