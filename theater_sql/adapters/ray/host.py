@@ -166,8 +166,7 @@ class Host:
         key = (client, letter.number)
         if task.done():
             self._under_way.pop(key, None)
-            # Without a lease it may be the answer of an actor that is elsewhere by now.
-            return ("again", b"") if self._has_lost_lease() else task.result()
+            return task.result()
         if key not in self._slow:  # its client comes for the answer, if it lives
             self._slow.add(key)
             task.add_done_callback(lambda _: self._keep(key))
@@ -178,10 +177,13 @@ class Host:
         asyncio.get_running_loop().call_later(KEPT_FOR, self._under_way.pop, key, None)
 
     async def _process(self, theater: Theater, operation: Operation, letter: Letter) -> Answer:
+        lease = self._storage.lease
         try:
             actor = self._classes.get(letter.actor) or self._add_class(letter.actor)
             message = (operation, cloudpickle.loads(letter.message))
             reply = await theater.ask(actor, letter.actor_id, message)
+            if lease is not None and not lease.is_live:
+                return "again", b""  # the actor may be elsewhere, and what it told here old
             return "reply", pickled(reply)
         except (Held, TheaterClosed):
             return "again", b""

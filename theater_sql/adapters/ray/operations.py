@@ -110,6 +110,9 @@ class Handle:
         except (Conflict, OutcomeUnknown):
             raise Held(held) from None
         self._replies_etag = replies.etag
+        # The holder's last write may have come between the looks at the one row and the other.
+        if (await self._storage.storage.get(*self._actor)).etag != self._etag:
+            raise Held(held)
 
     async def put(self, remembered: Remembered) -> None:
         """Write both rows, or with ``NOT_PRESENT`` for the state: remove the actor.
