@@ -6,8 +6,8 @@ ARGS   ?=
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-faults test-ha test-adapters test-all coverage matrix check fmt sql \
-        docs bench bench-quick bench-moving bench-host migrate revision install clean
+.PHONY: help demo test test-faults test-ha test-adapters test-ray test-all coverage matrix check fmt \
+        sql docs bench bench-quick bench-moving bench-host migrate revision install clean
 
 help:  ## show this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,7 +18,8 @@ demo: $(VENV)/.demo  ## store the history of this git repository as actors (ARGS
 # Each worker has databases of its own; all share one PostgreSQL server.
 PYTEST := $(BIN)/python -m pytest
 FAST   := $(PYTEST) -n auto --maxprocesses 4 --dist worksteal \
-          --ignore tests/faults --ignore tests/pooler --ignore tests/ha --ignore tests/adapters
+          --ignore tests/faults --ignore tests/pooler --ignore tests/ha --ignore tests/adapters \
+          --ignore tests/ray
 FAULTS := $(PYTEST) tests/faults tests/pooler
 
 test: $(VENV)/.dev  ## run the tests on SQLite and on a private PostgreSQL (ARGS="-k name")
@@ -33,6 +34,9 @@ test-ha: $(VENV)/.ha  ## run the tests on a PostgreSQL that fails over (needs et
 
 test-adapters: $(VENV)/.adapters  ## run the tests of the adapters, each with its framework
 	$(PYTEST) -n 2 tests/adapters $(ARGS)
+
+test-ray: $(VENV)/.ray  ## run the tests of actors on a Ray cluster that loses hosts and nodes
+	$(PYTEST) tests/ray $(ARGS)
 
 test-all: test test-faults  ## run all tests that need no package of the system's
 
@@ -109,6 +113,8 @@ $(VENV)/.ha: $(VENV)/.dev
 
 $(VENV)/.adapters: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --editable '.[dapr,agent-framework]' --group adapters
+$(VENV)/.ray: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --editable '.[ray]'
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.dev

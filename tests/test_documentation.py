@@ -45,7 +45,7 @@ def test_host_examples_print_what_their_comments_say(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["README.md", "docs/architecture.md", "docs/failover.md", "docs/host.md"]
+    "name", ["README.md", "docs/architecture.md", "docs/failover.md", "docs/host.md", "docs/ray.md"]
 )
 def test_files_that_the_documentation_names_exist(name: str) -> None:
     named = re.findall(

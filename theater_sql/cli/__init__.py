@@ -17,7 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command == "demo":
         from theater_sql.cli.demo import demo
 
-        return demo(options.path, options.url)
+        return demo(options.path, options.url, options.host)
     from theater_sql.cli.migrate import migrate
 
     return migrate(options)
@@ -34,6 +34,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.add_argument(
         "path", nargs="?", default=".", metavar="PATH", help="a git repository (default: here)"
+    )
+    demo.add_argument(
+        "--host",
+        choices=("asyncio", "ray"),
+        default="asyncio",
+        help="what runs the actors: this process (default), or a Ray cluster, the one that "
+        "RAY_ADDRESS names or one of its own",
     )
     _add_migrations(commands)
     return parser

@@ -8,11 +8,11 @@ from theater_sql.cli.failures import told
 from theater_sql.demo.run import run
 
 
-def demo(path: str, url: str) -> int:
+def demo(path: str, url: str, host: str) -> int:
     """Run the demonstration and return the exit code."""
 
     def work() -> int:
-        asyncio.run(run(path, url))
+        asyncio.run(run(path, url, host))
         return 0
 
     return told("demo", url, work)

@@ -14,6 +14,7 @@ from theater_sql.backends import engine_for, normal_url
 from theater_sql.demo import DemoError
 from theater_sql.demo.actors import Author, Look, Repository, actors
 from theater_sql.demo.history import History
+from theater_sql.demo.hosts import AnyTheater, theater_on
 from theater_sql.demo.intake import Intake, take_in
 from theater_sql.demo.report import (
     busiest_authors,
@@ -24,7 +25,6 @@ from theater_sql.demo.report import (
     print_tables,
     progress_bar,
 )
-from theater_sql.host import Theater
 from theater_sql.migrations import upgrade
 
 PACKAGE: Final = Path(theater_sql.__file__).parent
@@ -33,7 +33,7 @@ PACKAGE: Final = Path(theater_sql.__file__).parent
 COMPARED: Final = ("commits", "added", "removed", "first_commit", "last_commit")
 
 
-async def run(path: str, url: str) -> None:
+async def run(path: str, url: str, host: str) -> None:
     """Do the main job on the repository at ``path`` with the database at ``url``."""
     history = History(path)
     shown = _database(url)
@@ -41,8 +41,7 @@ async def run(path: str, url: str) -> None:
     engine = engine_for(url)
     async with AsyncSQLStorage(url, actors) as storage:
         await _check(storage)
-        # Another run at the same time may write an actor again and again; it does no harm.
-        async with Theater(storage, conflict_retries=50) as theater:
+        async with theater_on(host, url, storage) as theater:
             intake = await _take_in(theater, engine, history)
         print_intake(path, history.tip, shown, intake)
         with engine.connect() as connection:
@@ -51,7 +50,7 @@ async def run(path: str, url: str) -> None:
             print_authors(busiest)
             print_generic_row(connection)
         # The first host is gone with all that it had in memory: this one starts from the tables.
-        async with Theater(storage) as theater:
+        async with theater_on(host, url, storage) as theater:
             print_restored(await _restored(theater, busiest), len(busiest))
 
 
@@ -77,7 +76,7 @@ async def _check(storage: AsyncSQLStorage) -> None:
         raise DemoError(f"the tables are not what the actors need: {differences[0]}{more}")
 
 
-async def _take_in(theater: Theater, engine: sa.Engine, history: History) -> Intake:
+async def _take_in(theater: AnyTheater, engine: sa.Engine, history: History) -> Intake:
     first = history.first()
     if first is None:
         return Intake()
@@ -102,7 +101,7 @@ def _known_repository(engine: sa.Engine, history: History) -> str | None:
     return known
 
 
-async def _restored(theater: Theater, rows: Sequence[sa.RowMapping]) -> int:
+async def _restored(theater: AnyTheater, rows: Sequence[sa.RowMapping]) -> int:
     """Ask a new host's actors for what they are, and count those that agree with their rows."""
     count = 0
     for row in rows:

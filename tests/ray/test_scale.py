@@ -1,0 +1,64 @@
+"""Pools that grow and shrink: no actor is lost, and none gets a message twice."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+import ray
+
+from tests.conftest import Figure
+from tests.ray.actors import Counter
+from tests.ray.load import Load, run_load
+from tests.ray.support import counts
+from theater_sql import ConfigurationError
+from theater_sql.adapters.ray import Pool, RayTheater, scale, stop
+
+
+def test_growing_and_shrinking_under_load(pool: Pool, figure: Figure) -> None:
+    gaps: list[float] = []
+
+    async def resize(load: Load) -> None:
+        for hosts in (4, 1, 3, 2):
+            await load.goes_on(0, time.monotonic())
+            start = time.monotonic()
+            await scale(pool, hosts)
+            gaps.append(await load.goes_on(0, start))
+
+    load = run_load(pool, resize)
+    figure(
+        f"2, 4, 1, 3, 2 hosts, {load.acknowledged.total()} acknowledged messages; the longest "
+        f"time without an answer: {', '.join(f'{gap:.1f}' for gap in gaps)} s"
+    )
+    assert counts(pool.url) == load.acknowledged
+
+
+def test_a_pool_of_no_host_is_refused(pool: Pool) -> None:
+    with pytest.raises(ConfigurationError, match="one host or more"):
+        asyncio.run(scale(pool, 0))
+
+
+def test_a_stopped_pool_goes_on_with_what_is_stored(pool: Pool) -> None:
+    async def ask() -> int:
+        async with RayTheater(pool.name) as theater:
+            reply: int = await theater.ask(Counter, "a", 1)
+            return reply
+
+    asyncio.run(scale(pool, 3))
+    assert asyncio.run(ask()) == 1
+    stop(pool)
+    asyncio.run(scale(pool, 1))
+    assert asyncio.run(ask()) == 2
+
+
+def test_a_host_that_was_paused_by_somebody_who_died_goes_on(pool: Pool) -> None:
+    async def test() -> None:
+        await scale(pool, 1)
+        host: Any = ray.get_actor(f"{pool.name}/0", pool.namespace)
+        await host.pause.remote()
+        async with RayTheater(pool.name) as theater:
+            assert await theater.ask(Counter, "a", 1, timeout=60) == 1
+
+    asyncio.run(test())

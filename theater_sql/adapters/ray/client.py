@@ -1,0 +1,275 @@
+"""RayTheater: sends messages to the actors of a pool, and sends them again when a host dies."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, Self
+
+from ray import cloudpickle
+
+from theater_sql import ActorId
+from theater_sql.adapters.ray.hosts import PAUSE, HostOfMap, Hosts
+from theater_sql.adapters.ray.mail import Letter, Mailbox, Sent, collected, pickled
+from theater_sql.adapters.ray.once import current
+from theater_sql.adapters.ray.placing import address_key, host_of
+from theater_sql.host import Actor, AskTimeout, Failure, Overloaded, TheaterClosed
+from theater_sql.host.failures import NOT_ACCEPTED, address, log_failure, logger
+from theater_sql.identity import check_id, class_path, type_name
+
+LINGER: Final = 0.05
+"""Seconds after which the next call begins though the one before it is under way."""
+PATIENCE: Final = 0.25
+"""Seconds that quick messages wait at first for slow ones which were sent with them."""
+
+
+class RayTheater:
+    """Sends to the actors of a pool: ``Theater``'s methods, from any process of the cluster.
+
+    A message is sent again until a host has processed it, and happens once. It needs a running
+    ``ray.init``.
+
+    Args:
+        ask_timeout: seconds that ``ask`` waits for the reply, unless told otherwise, and that all
+            senders wait for room.
+        resend_for: seconds for which a message is sent again at least while no host answers.
+        max_waiting: messages that have no answer yet; beyond it their senders wait.
+        on_error: called with each error that no ``ask`` takes; logs to ``theater_sql.host``
+            by default.
+    """
+
+    def __init__(
+        self,
+        pool: str = "theater",
+        *,
+        namespace: str = "theater_sql",
+        ask_timeout: float = 30.0,
+        resend_for: float = 60.0,
+        max_waiting: int = 100_000,
+        on_error: Callable[[Failure], object] = log_failure,
+    ) -> None:
+        self._hosts = Hosts(pool, namespace)
+        self._ask_timeout = ask_timeout
+        self._resend_for = resend_for
+        self._on_error = on_error
+        self._room = asyncio.Semaphore(max_waiting)
+        self._numbers = itertools.count(1)
+        self._places: dict[type[Actor[Any]], tuple[str, str]] = {}
+        self._mailboxes: dict[tuple[str, ActorId], Mailbox] = {}
+        self._ready: dict[HostOfMap, dict[Mailbox, None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._emptied: asyncio.Event | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.close()
+
+    async def send(self, actor: type[Actor[Any]], actor_id: ActorId, message: Any) -> None:
+        """Hand over a message; what goes wrong with it later is told to ``on_error``."""
+        await self._post(actor, actor_id, message, None, self._resend_for)
+
+    async def ask(
+        self,
+        actor: type[Actor[Any]],
+        actor_id: ActorId,
+        message: Any,
+        *,
+        timeout: float | None = None,
+    ) -> Any:
+        """Hand over a message and return the reply to it, once its outcome is stored.
+
+        What goes wrong is raised here: the storage's error, or the actor's own exception.
+        """
+        seconds = self._ask_timeout if timeout is None else timeout
+        loop = asyncio.get_running_loop()
+        reply: asyncio.Future[Any] = loop.create_future()
+        mailbox = await self._post(actor, actor_id, message, reply, max(seconds, self._resend_for))
+        timer = loop.call_later(seconds, _expire, reply, mailbox, seconds)
+        try:
+            return await reply
+        except asyncio.CancelledError:
+            if reply.done() and not reply.cancelled() and (error := reply.exception()):
+                self._report(mailbox, message, error)
+            raise
+        finally:
+            timer.cancel()
+
+    async def close(self) -> None:
+        """Wait until all that was handed over is answered, and take nothing more."""
+        self._emptied = self._emptied or asyncio.Event()
+        if self._mailboxes:
+            await self._emptied.wait()
+        await asyncio.gather(*self._tasks)
+
+    async def _post(
+        self,
+        actor: type[Actor[Any]],
+        actor_id: ActorId,
+        message: Any,
+        reply: asyncio.Future[Any] | None,
+        seconds: float,
+    ) -> Mailbox:
+        name, place = self._places.get(actor) or self._add_place(actor)
+        parts = check_id(name, actor_id)
+        known_id = parts if type(actor_id) is tuple else parts[0]
+        if reply is not None and current.get() == (actor, known_id):
+            where = address(name, known_id)
+            raise RuntimeError(f"{where}: an actor that asks itself would wait for ever")
+        data = pickled(message)
+        await self._wait_for_room(address(name, known_id))
+        number = next(self._numbers)
+        letter = Letter(number, number, place, known_id, data)
+        mailbox = self._mailboxes.get((name, known_id))
+        if mailbox is None:
+            mailbox = Mailbox(name, known_id, address_key(name, known_id))
+            self._mailboxes[name, known_id] = mailbox
+        deadline = asyncio.get_running_loop().time() + seconds
+        mailbox.waiting.append(Sent(letter, message, reply, deadline))
+        if len(mailbox.waiting) == 1 and not mailbox.under_way:
+            self._route(mailbox)
+        return mailbox
+
+    async def _wait_for_room(self, where: str) -> None:
+        if not self._room.locked():
+            await self._room.acquire()  # at once
+        else:
+            try:
+                async with asyncio.timeout(self._ask_timeout):
+                    await self._room.acquire()
+            except TimeoutError:
+                full = f"{where}: too many messages have no answer"
+                raise Overloaded(f"{full}; {NOT_ACCEPTED}") from None
+        if self._emptied is not None:
+            self._room.release()
+            raise TheaterClosed(f"the Theater is closed; {NOT_ACCEPTED}")
+
+    def _add_place(self, actor: Any) -> tuple[str, str]:
+        if not (isinstance(actor, type) and issubclass(actor, Actor)):
+            raise TypeError(f"messages go to subclasses of Actor, not to {actor!r:.80}")
+        path, name = class_path(actor), actor.__qualname__
+        if "<locals>" in name:
+            raise TypeError(f"{path}: hosts import actors by name, so it has to be in a module")
+        self._places[actor] = type_name(actor), f"{path.removesuffix(f'.{name}')}:{name}"
+        return self._places[actor]
+
+    def _route(self, mailbox: Mailbox) -> None:
+        """Have an actor's letters go out with the next call to its host."""
+        version, hosts = self._hosts.map
+        host = HostOfMap(version, host_of(mailbox.key, max(1, hosts)))
+        ready = self._ready.get(host)
+        if ready is None:
+            ready = self._ready[host] = {}
+            self._start(self._call(host, ready))
+        ready[mailbox] = None
+
+    async def _call(self, host: HostOfMap, ready: dict[Mailbox, None]) -> None:
+        """Call a host as long as there are letters to it."""
+        await asyncio.sleep(0)  # until all that is posted now is there
+        while ready:
+            call = self._start(self._deliver(host, collected(ready)))
+            await asyncio.wait({call}, timeout=LINGER)
+        del self._ready[host]
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _deliver(self, host: HostOfMap, boxes: list[Mailbox]) -> None:
+        """Send what is under way to some actors of one host, until each has its answers."""
+        patience = PATIENCE
+        while boxes:
+            letters = [letter for box in boxes for letter in box.letters()]
+            answers = iter(await self._hosts.call(host, letters, patience))
+            slow: list[Mailbox] = []
+            again: list[Mailbox] = []
+            for box in boxes:
+                kinds = self._take_in(box, answers)
+                if "slow" in kinds:
+                    slow.append(box)
+                elif "again" in kinds:
+                    again.append(box)
+                else:
+                    self._go_on(box)
+            if again:
+                self._start(self._send_again(again, host.version))
+            boxes, patience = slow, 2 * patience
+
+    async def _send_again(self, boxes: list[Mailbox], version: int) -> None:
+        if version == self._hosts.map.version:  # and not because they are elsewhere
+            await asyncio.sleep(PAUSE)
+        for box in boxes:
+            self._go_on(box)
+
+    def _take_in(self, box: Mailbox, answers: Any) -> set[str]:
+        """Give an actor's answers to those who asked; keep the letters that have none yet."""
+        now = asyncio.get_running_loop().time()
+        kinds, left = set(), []
+        for sent in box.under_way:
+            kind, data = next(answers)
+            if kind == "reply":
+                if sent.reply is not None and not sent.reply.done():
+                    _set_reply(sent.reply, data)
+            elif kind == "error":
+                self._fail(box, sent, _loaded(data))
+            elif kind == "again" and now > sent.deadline:
+                self._fail(box, sent, AskTimeout(self._late(box)))
+            else:
+                kinds.add(kind)
+                left.append(sent)
+                continue
+            self._room.release()
+        box.under_way = left
+        return kinds
+
+    def _late(self, box: Mailbox) -> str:
+        where, why = address(box.name, box.actor_id), self._hosts.trouble
+        return f"{where}: no host has answered in time{why}; the message may have been processed"
+
+    def _go_on(self, box: Mailbox) -> None:
+        """Have the rest of an actor's letters sent, first those that have to be sent again."""
+        box.waiting.extendleft(reversed(box.under_way))
+        box.under_way = []
+        if box.waiting:
+            self._route(box)
+            return
+        del self._mailboxes[box.name, box.actor_id]
+        if self._emptied is not None and not self._mailboxes:
+            self._emptied.set()
+
+    def _fail(self, box: Mailbox, sent: Sent, error: BaseException) -> None:
+        if sent.reply is not None and not sent.reply.done():
+            sent.reply.set_exception(error)
+        else:
+            self._report(box, sent.message, error)
+
+    def _report(self, box: Mailbox, message: Any, error: BaseException) -> None:
+        try:
+            self._on_error(Failure(box.name, box.actor_id, message, error))
+        except Exception as problem:
+            logger.error("on_error itself raised a %s", type(problem).__name__)
+
+
+def _loaded(data: bytes) -> BaseException:
+    try:
+        error: BaseException = cloudpickle.loads(data)
+    except Exception as problem:  # of a class that is not here
+        return problem
+    return error
+
+
+def _set_reply(reply: asyncio.Future[Any], data: bytes) -> None:
+    try:
+        reply.set_result(cloudpickle.loads(data))
+    except Exception as problem:
+        reply.set_exception(problem)
+
+
+def _expire(reply: asyncio.Future[Any], box: Mailbox, seconds: float) -> None:
+    if not reply.done():
+        late = f"no reply within {seconds} s; the message stays accepted and may be processed"
+        reply.set_exception(AskTimeout(f"{address(box.name, box.actor_id)}: {late}"))

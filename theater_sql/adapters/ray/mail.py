@@ -1,0 +1,105 @@
+"""What a client and a host hand each other."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import pickle
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
+
+from ray import cloudpickle
+
+from theater_sql import ActorId
+
+SIMPLE: Final = frozenset({type(None), bool, int, float, str, bytes})
+"""Types that plain pickle sends as well, in a tenth of the time."""
+
+MOST: Final = 500
+"""How many letters go in one call."""
+FEW: Final = 8
+"""How many of them to one actor, which keeps its replies to them."""
+
+
+class Map(NamedTuple):
+    """How many hosts a pool has, and how often that was changed; version 0 is not known yet."""
+
+    version: int
+    hosts: int
+
+
+class Letter(NamedTuple):
+    """A message on its way: pickled, so that one which can't be read fails alone.
+
+    ``number`` is the client's, ``since`` the first of those under way to the same actor, and
+    ``actor`` the place of the class, ``"module:attribute"``.
+    """
+
+    number: int
+    since: int
+    actor: str
+    actor_id: ActorId
+    message: bytes
+
+
+Answer: TypeAlias = tuple[Literal["reply", "error", "slow", "again"], bytes]
+"""A pickled reply or error; or that a letter takes long, or has to be sent again."""
+
+
+@dataclass(slots=True, eq=False)
+class Sent:
+    """A letter, and what its client knows of it."""
+
+    letter: Letter
+    message: Any
+    reply: asyncio.Future[Any] | None
+    deadline: float
+
+
+@dataclass(slots=True, eq=False)
+class Mailbox:
+    """The letters to one actor, in order; a few are under way, the others wait for their answers.
+
+    So the order holds when letters are sent again, and to another host.
+    """
+
+    name: str
+    actor_id: ActorId
+    key: bytes
+    waiting: deque[Sent] = field(default_factory=deque)
+    under_way: list[Sent] = field(default_factory=list)
+
+    def letters(self) -> Iterator[Letter]:
+        """Yield what is under way."""
+        for sent in self.under_way:
+            yield sent.letter._replace(since=self.under_way[0].letter.number)
+
+
+def collected(ready: dict[Mailbox, None]) -> list[Mailbox]:
+    """Take out the actors of one call, with a few letters of each under way."""
+    boxes: list[Mailbox] = []
+    room = MOST
+    while ready and room > 0:
+        box = next(iter(ready))
+        del ready[box]
+        few = min(FEW, len(box.waiting), room)
+        box.under_way = [box.waiting.popleft() for _ in range(few)]
+        room -= few
+        boxes.append(box)
+    return boxes
+
+
+def pickled(value: Any) -> bytes:
+    """Return a value for another process, also what plain pickle can't send, such as a lambda."""
+    dumps: Any = pickle.dumps if type(value) in SIMPLE else cloudpickle.dumps
+    data: bytes = dumps(value)
+    return data
+
+
+def found(place: str) -> Any:
+    """Return what is at ``module:attribute``."""
+    module, _, attribute = place.partition(":")
+    return attrgetter(attribute)(importlib.import_module(module))

@@ -1,0 +1,141 @@
+"""Actors to which a message that comes twice happens once."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from contextvars import ContextVar
+from typing import Any, ClassVar, Final, NamedTuple, TypeAlias, cast
+
+from theater_sql.bindings import UNTYPED
+from theater_sql.codec import CodecError
+from theater_sql.contract import NOT_PRESENT, ActorId
+from theater_sql.errors import TheaterSQLError
+from theater_sql.host import NO_UPDATE, Actor, NoPersist, NoUpdate, Outcome, Persist, Stop, Theater
+
+CLIENTS: Final = 64
+"""For how many clients an actor keeps replies: for those that sent last."""
+
+
+class Operation(NamedTuple):
+    """What tells a message from all others: its client, and the client's number for it.
+
+    The client waits for nothing that it sent to this actor with a number below ``since``.
+    """
+
+    client: str
+    number: int
+    since: int
+
+
+Kept: TypeAlias = list[Any]
+"""``[number, reply]``, or ``[number]`` for a reply that can't be stored."""
+Ring: TypeAlias = Mapping[str, tuple[int, list[Kept]]]
+"""By client: the last ``since``, and the replies from there on. Who sent last stands last."""
+
+current: ContextVar[tuple[type[Actor[Any]], ActorId] | None] = ContextVar(
+    "theater_sql.adapters.ray.current", default=None
+)
+"""The actor that the current code belongs to."""
+
+
+class ReplyLost(TheaterSQLError):
+    """The message was processed and stored once, but its reply went with a host.
+
+    Only a reply that the generic table can't hold is lost so.
+    """
+
+
+class Remembered(NamedTuple):
+    """A state, or ``NOT_PRESENT``, and the replies that are stored with it."""
+
+    state: Any
+    ring: Ring
+
+
+class Once(Actor[Remembered]):
+    """Runs ``wrapped`` on messages of the form ``(operation, message)``."""
+
+    wrapped: ClassVar[type[Actor[Any]]]
+    sender: ClassVar[Theater]
+    """What the wrapped actor sends to others with."""
+
+    def __init__(self) -> None:
+        self._actor = self.wrapped()
+        self._actor.theater = self.sender
+
+    def init(self, actor_id: Any, message: Any) -> Any:
+        return self.process(Remembered(NOT_PRESENT, {}), actor_id, message)
+
+    async def process(
+        self, remembered: Remembered, actor_id: Any, message: tuple[Operation, Any]
+    ) -> Outcome[Remembered]:
+        state, ring = remembered
+        operation, content = message
+        since, replies = ring.get(operation.client, (0, []))
+        if operation.number < since:
+            return NO_UPDATE  # it was on its way for long, and nobody waits for it any more
+        for number, *reply in replies:
+            if number == operation.number:
+                return NoUpdate(reply=_told_again(reply))
+        current.set((self.wrapped, actor_id))
+        if state is NOT_PRESENT:
+            turn = self._actor.init(actor_id, content)
+        else:
+            turn = self._actor.process(state, actor_id, content)
+        outcome = await turn if inspect.isawaitable(turn) else turn
+        return _remembering(outcome, remembered, operation)
+
+    def time_to_live(self, remembered: Remembered, actor_id: Any) -> float:
+        return self._actor.time_to_live(remembered.state, actor_id)
+
+
+def once(wrapped: type[Actor[Any]], name: str, sender: Any) -> type[Once]:
+    """Return the class that runs an actor class under its stored name."""
+    members = {"wrapped": wrapped, "sender": sender, "__actor_name__": name}
+    return cast("type[Once]", type(wrapped.__name__, (Once,), members))
+
+
+def _remembering(
+    outcome: Outcome[Any], before: Remembered, operation: Operation
+) -> Outcome[Remembered]:
+    """Return the outcome with the reply among what is stored, if anything is."""
+    reply = getattr(outcome, "reply", None)
+    match outcome:
+        case Persist(state):
+            return Persist(_after(state, before, operation, reply), reply)
+        case NoPersist(state):
+            return NoPersist(_after(state, before, operation, reply), reply)
+        case Stop("persist", state):
+            return Stop.persist(_after(state, before, operation, reply), reply=reply)
+        case Stop("delete"):
+            return Stop.persist(_after(NOT_PRESENT, before, operation, reply), reply=reply)
+        case NoUpdate() if before.state is NOT_PRESENT:
+            return Stop.no_persist(reply=reply)
+    return outcome
+
+
+def _after(state: Any, before: Remembered, operation: Operation, reply: Any) -> Remembered:
+    ring = dict(before.ring)
+    _, replies = ring.pop(operation.client, (0, []))
+    replies = [kept for kept in replies if kept[0] >= operation.since]
+    for oldest in list(ring)[: len(ring) + 1 - CLIENTS]:
+        del ring[oldest]
+    ring[operation.client] = operation.since, [*replies, [operation.number, *_storable(reply)]]
+    return Remembered(state, ring)
+
+
+def _storable(reply: Any) -> list[Any]:
+    if reply is None or type(reply) in (bool, int):  # to spare most messages the attempt
+        return [reply]
+    try:
+        UNTYPED.encode(reply)
+    except CodecError:
+        return []
+    return [reply]
+
+
+def _told_again(reply: list[Any]) -> Any:
+    if not reply:
+        raise ReplyLost("the message was processed once, and its reply was lost with a host")
+    return reply[0]

@@ -1,0 +1,206 @@
+"""A storage that keeps an actor's last replies beside its state, in one commit."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+from uuid import uuid4
+
+from theater_sql import (
+    ABSENT,
+    NOT_PRESENT,
+    ActorId,
+    ActorRegistry,
+    AsyncSQLStorage,
+    AsyncStorage,
+    Conflict,
+    Etag,
+    Found,
+    NotPresent,
+    OutcomeUnknown,
+    Put,
+    StorageError,
+)
+from theater_sql.adapters.ray.lease import Held, Lease
+from theater_sql.adapters.ray.once import Once, Remembered
+
+MOST: Final = 256
+"""How many actors are written in one commit."""
+NOTHING: Final[dict[str, Any]] = {"ring": [], "deletes": None, "holder": None}
+"""The replies of an actor that has none."""
+
+
+class WithOperations(AsyncStorage):
+    """Wraps a storage for actors that are ``Once``.
+
+    The replies of an actor are a generic row of the actor type ``<name>+operations`` and of the
+    actor's own id. A handle expects the etags of both rows, so neither gets past the other.
+
+    Attributes:
+        lease: if there is one, an actor is read only by the one whose lease it names.
+    """
+
+    def __init__(self, storage: AsyncSQLStorage, actors: ActorRegistry) -> None:
+        self.storage = storage
+        self.commits = Commits(storage)
+        self.lease: Lease | None = None
+        self._actors = actors
+
+    def handle(self, actor_type: Any, actor_id: ActorId) -> Handle:
+        """Return the handle of an actor and of its replies."""
+        wrapped = actor_type.wrapped if issubclass(actor_type, Once) else actor_type
+        return Handle(self, wrapped, self._actors.match(wrapped).name, actor_id)
+
+    async def get(self, actor_type: Any, actor_id: ActorId) -> Found[Any] | NotPresent:
+        return await self.handle(actor_type, actor_id).get()
+
+    async def put(self, actor_type: Any, actor_id: ActorId, state: Any) -> None:
+        handle = self.handle(actor_type, actor_id)
+        await handle.get()
+        await handle.put(state)
+
+    async def delete(self, actor_type: Any, actor_id: ActorId) -> None:
+        handle = self.handle(actor_type, actor_id)
+        await handle.get()
+        await handle.delete()
+
+
+class Handle:
+    """One actor and its replies; after an error only ``get`` makes it usable again."""
+
+    __slots__ = ("_actor", "_etag", "_name", "_replies", "_replies_etag", "_storage")
+
+    def __init__(
+        self, storage: WithOperations, actor_type: Any, name: str, actor_id: ActorId
+    ) -> None:
+        self._storage = storage
+        self._name = name
+        self._actor = (actor_type, actor_id)
+        self._replies = (f"{name}+operations", actor_id)
+        self._etag: Any = ABSENT
+        self._replies_etag: Any = ABSENT
+
+    async def get(self) -> Found[Any] | NotPresent:
+        """Read both rows, finish a delete that was begun, and claim the actor for a lease."""
+        results = await self._storage.storage.get_many([self._actor, self._replies])
+        for error in results.errors:
+            raise error
+        actor, replies = results.raise_errors()
+        self._etag, self._replies_etag = actor.etag, replies.etag
+        known: dict[str, Any] = replies.state if replies else NOTHING
+        if actor and actor.etag == known["deletes"]:
+            await self._finish_delete()
+            actor = NOT_PRESENT
+        ring = {client: (since, kept) for client, since, kept in known["ring"]}
+        remembered = Remembered(actor.state if actor else NOT_PRESENT, ring)
+        await self._claim(known["holder"], remembered)
+        row = actor or replies
+        return row._replace(state=remembered) if row else NOT_PRESENT
+
+    async def _claim(self, holder: str | None, remembered: Remembered) -> None:
+        lease = self._storage.lease
+        if lease is None or holder == lease.holder:
+            return
+        held = f"{self._name}[{self._actor[1]!r}]: another host has it in memory"
+        if holder is not None and not await lease.is_over(holder):
+            raise Held(held)
+        replies = self._put_of_replies(remembered, None)
+        try:
+            await self._storage.commits.put([replies])
+        except (Conflict, OutcomeUnknown):
+            raise Held(held) from None
+        self._replies_etag = replies.etag
+        # The holder's last write may have come between the looks at the one row and the other.
+        if (await self._storage.storage.get(*self._actor)).etag != self._etag:
+            raise Held(held)
+
+    async def put(self, remembered: Remembered) -> None:
+        """Write both rows, or with ``NOT_PRESENT`` for the state: remove the actor.
+
+        What became of a write is never unknown, but a ``Conflict``: to read again tells.
+        """
+        try:
+            if remembered.state is NOT_PRESENT:
+                await self._put_nothing(remembered)
+            else:
+                await self._put(remembered)
+        except OutcomeUnknown as error:
+            told = {"kind": "stale", "expected": self._etag, "actual": None}
+            raise Conflict(self._name, self._actor[1], error.reason, **told) from None
+
+    async def delete(self) -> None:
+        """Remove the actor; its replies stay."""
+        await self._storage.storage.delete(*self._actor, expect=self._etag)
+        self._etag = ABSENT
+
+    async def _put(self, remembered: Remembered) -> None:
+        replies = self._put_of_replies(remembered, None)
+        actor = Put(*self._actor, remembered.state, self._etag, Etag(uuid4()))
+        await self._storage.commits.put([actor, replies])
+        self._etag, self._replies_etag = actor.etag, replies.etag
+
+    async def _put_nothing(self, remembered: Remembered) -> None:
+        # The replies say which row goes before it does: whoever reads both finishes it.
+        replies = self._put_of_replies(remembered, None if self._etag is ABSENT else self._etag)
+        await self._storage.commits.put([replies])
+        self._replies_etag = replies.etag
+        if self._etag is not ABSENT:
+            await self._finish_delete()
+
+    async def _finish_delete(self) -> None:
+        try:
+            await self.delete()
+        except Conflict:
+            raise
+        except StorageError as error:
+            reason = f"its delete was begun, and is finished when it is read next: {error.reason}"
+            raise OutcomeUnknown(self._name, self._actor[1], reason, etag=None) from None
+
+    def _put_of_replies(self, remembered: Remembered, deletes: Etag | None) -> Put:
+        ring = [[client, *entry] for client, entry in remembered.ring.items()]
+        lease = self._storage.lease
+        holder = lease.holder if lease is not None else None
+        state = {"ring": ring, "deletes": deletes, "holder": holder}
+        return Put(*self._replies, state, self._replies_etag, Etag(uuid4()))
+
+
+class Commits:
+    """Writes that pile up while others are under way go out as one commit."""
+
+    def __init__(self, storage: AsyncSQLStorage) -> None:
+        self._storage = storage
+        self._waiting: list[tuple[list[Put], asyncio.Future[None]]] = []
+        self._task: asyncio.Task[None] | None = None
+
+    async def put(self, puts: list[Put]) -> None:
+        """Write all of ``puts``, which belong to one actor, or none."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((puts, done))
+        if self._task is None:
+            self._task = asyncio.create_task(self._run())
+        await done
+
+    async def settle(self) -> None:
+        """Wait until nothing is under way, also of callers that have gone."""
+        while self._task is not None:
+            await asyncio.wait({self._task})
+
+    async def _run(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
+            await self._write(batch)
+        self._task = None
+
+    async def _write(self, batch: list[tuple[list[Put], asyncio.Future[None]]]) -> None:
+        try:
+            puts = [put for actor, _ in batch for put in actor]
+            await self._storage.put_many(puts, atomic=True)
+        except Exception as error:
+            if len(batch) > 1:  # each by itself: what is wrong with one is not the others' fault
+                await asyncio.gather(*[self._write([one]) for one in batch])
+            elif not batch[0][1].done():
+                batch[0][1].set_exception(error)
+        else:
+            for _, done in batch:
+                if not done.done():
+                    done.set_result(None)

@@ -1,0 +1,76 @@
+"""Start, resize and stop the hosts of a pool."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import ray
+from ray.exceptions import ActorUnavailableError
+
+from theater_sql import ConfigurationError
+from theater_sql.adapters.ray.host import Host, Pool
+from theater_sql.adapters.ray.hosts import PAUSE, host_name
+
+
+async def scale(pool: Pool, hosts: int) -> None:
+    """Have a pool run on so many hosts: start it, or make it larger or smaller.
+
+    Messages wait meanwhile. Call it once at a time; if it fails, call it again.
+    """
+    if hosts < 1:
+        raise ConfigurationError("a pool has one host or more")
+    running = [_start(pool, number) for number in range(hosts)]
+    before = (await _tell(running[0], "resume")).hosts
+    if before == hosts:
+        return
+    surplus = _found(pool, hosts, before)
+    await asyncio.gather(*[_tell(host, "pause") for host in running + surplus])
+    await _tell(running[0], "resize", hosts)
+    await asyncio.gather(*[_tell(host, "resume") for host in running])
+    for host in surplus:
+        ray.kill(host)
+
+
+def stop(pool: Pool) -> None:
+    """Kill all hosts of a pool; what is stored stays, and ``scale`` starts it again."""
+    number = 0
+    while found := _found(pool, number, number + 1):
+        ray.kill(found[0])
+        number += 1
+
+
+def _start(pool: Pool, number: int) -> Any:
+    """Return a host, which is started if it is not there yet."""
+    remote: Any = ray.remote(Host)
+    return remote.options(
+        name=host_name(pool.name, number),
+        namespace=pool.namespace,
+        lifetime="detached",
+        get_if_exists=True,
+        num_cpus=0.001,  # what claims nothing at all Ray does not spread
+        max_restarts=-1,
+        max_task_retries=0,  # a client sends again, and says by which number it did before
+        max_concurrency=10_000,
+        scheduling_strategy="SPREAD",
+        runtime_env=pool.runtime_env,
+    ).remote(pool)
+
+
+def _found(pool: Pool, first: int, end: int) -> list[Any]:
+    hosts = []
+    for number in range(first, end):
+        try:
+            hosts.append(ray.get_actor(host_name(pool.name, number), pool.namespace))
+        except ValueError:  # there is none of this name
+            break
+    return hosts
+
+
+async def _tell(host: Any, method: str, *arguments: Any) -> Any:
+    """Call a method of a host, again if it dies meanwhile and is restarted."""
+    while True:
+        try:
+            return await getattr(host, method).remote(*arguments)
+        except ActorUnavailableError:
+            await asyncio.sleep(PAUSE)
