@@ -38,7 +38,7 @@ test-adapters: $(VENV)/.adapters  ## run the tests of the adapters, each with it
 test-ray: $(VENV)/.ray  ## run the tests of actors on a Ray cluster that loses hosts and nodes
 	$(PYTEST) tests/ray $(ARGS)
 
-test-all: test test-faults  ## run all tests that need no package of the system's
+test-all: test test-faults  ## run both of these
 
 coverage: $(VENV)/.dev  ## run the tests and say what they leave out of theater_sql
 	$(FAST) --cov --cov-report term $(ARGS)
@@ -113,6 +113,8 @@ $(VENV)/.ha: $(VENV)/.dev
 
 $(VENV)/.adapters: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --editable '.[dapr,agent-framework]' --group adapters
+	@touch $@
+
 $(VENV)/.ray: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --editable '.[ray]'
 	@touch $@
