@@ -2,12 +2,11 @@
 
 SQL can't convert a state, so a script moves no row: where there are any it fails, and with it
 the transaction around it. A fence locks its table, so nobody writes between look and commit.
-Between two stages it commits, and waits until every process has seen the first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final, TypeAlias
 
 import sqlalchemy as sa
@@ -15,14 +14,12 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import Dialect
 
 from theater_sql.bindings import Binding
-from theater_sql.homes import LIFETIME, Home
+from theater_sql.homes import Home
 from theater_sql.migrations.fences import change_fences
 from theater_sql.registry import ActorRegistry
 
-Script: TypeAlias = "Iterator[sa.Executable]"
-Part: TypeAlias = Callable[["Offline"], Script]
-WAIT: Final = sa.text(f"SELECT pg_sleep({LIFETIME * 1.1})")
-"""What stands between two transactions."""
+Script: TypeAlias = "Iterator[sa.Executable | None]"
+"""``None`` stands between two stages: commit, and wait until every process has seen the first."""
 _CONNECTION: Final = "needs an upgrade with a connection: run this revision so"
 
 
@@ -61,11 +58,11 @@ class Offline:
         yield left
         yield from change_fences(names, self._generic, binding.layout, self._dialect)
         yield self._enter(names, Home.TABLE, Home.PREPARING_DEMOTE)
-        yield WAIT
+        yield None
         yield from change_fences(names, binding.layout, self._generic, self._dialect)
         yield left
         yield self._enter(names, Home.PREPARING_DEMOTE, Home.DEMOTING)
-        yield WAIT
+        yield None
         yield self._enter(names, Home.DEMOTING, Home.GENERIC)
 
     def rename(self, old: str, new: str) -> Script:
@@ -83,7 +80,7 @@ class Offline:
         yield from change_fences([new], None, self._generic, self._dialect)
         yield from change_fences([old], self._generic, None, self._dialect)
         yield self._enter([old], Home.GENERIC, Home.RENAMED)
-        yield WAIT
+        yield None
         yield sa.update(self._generic.table).where(types == old).values(actor_type=new)
 
     def _claim(self, name: str, home: Home) -> sa.Executable:

@@ -12,9 +12,10 @@ from alembic.operations import MigrateOperation, Operations
 from alembic.util import CommandError
 from sqlalchemy.engine import Connection
 
+from theater_sql import homes
 from theater_sql.bindings import Binding
 from theater_sql.migrations.moves import Stay
-from theater_sql.migrations.offline import WAIT, Offline, Script
+from theater_sql.migrations.offline import Offline, Script
 from theater_sql.migrations.promotion import Promotion
 from theater_sql.migrations.renaming import Renaming
 from theater_sql.migrations.stages import own_connection
@@ -186,11 +187,11 @@ def _write_script(operations: Operations, script: Script) -> None:
     if operations.get_context().dialect.name == "sqlite":
         script = iter([sa.text("-- on SQLite actors move in an upgrade with a connection only")])
     for statement in script:
-        if statement is WAIT:
-            with operations.get_context().autocommit_block():
-                operations.execute(statement)
-        else:
+        if statement is not None:
             operations.execute(statement)
+            continue
+        with operations.get_context().autocommit_block():
+            operations.execute(sa.text(f"SELECT pg_sleep({homes.LIFETIME * 1.1:.2f})"))
 
 
 def _binding(actors: ActorRegistry, name: str) -> Binding:
