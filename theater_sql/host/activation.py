@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from theater_sql.contract import ActorId, Found, NotPresent
 from theater_sql.errors import Conflict
-from theater_sql.host.failures import NOT_ACCEPTED, AskTimeout, Overloaded, address
+from theater_sql.host.failures import NOT_ACCEPTED, Overloaded, address, late
 from theater_sql.host.handles import Handle
 from theater_sql.host.mailbox import Mailbox
 from theater_sql.host.outcome import OUTCOMES, NoPersist, NoUpdate, Outcome, Persist, Stop
@@ -49,6 +49,11 @@ class Activation:
         return address(self.role.name, self.actor_id)
 
     @property
+    def name(self) -> str:
+        """The name of its type."""
+        return self.role.name
+
+    @property
     def has_state(self) -> bool:
         """Tell whether a next message goes on with the state in memory."""
         return self._handle is not None
@@ -73,8 +78,7 @@ class Activation:
             full = f"{self!r}: its mailbox is full; {NOT_ACCEPTED}"
             future.set_exception(Overloaded(full))
         else:
-            late = f"no reply within {seconds} s; the message stays accepted and may be processed"
-            future.set_exception(AskTimeout(f"{self!r}: {late}"))
+            future.set_exception(late(self, seconds))
 
     async def receive(self, message: Any, conflict_retries: int) -> Any:
         """Process a message and return the reply, once the outcome is stored."""

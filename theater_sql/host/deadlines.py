@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from typing import Any
+from typing import Any, Protocol
 
-from theater_sql.host.activation import Activation
+
+class Waited(Protocol):
+    """What a sender waits for."""
+
+    def expire(self, future: asyncio.Future[Any], seconds: float) -> None:
+        """Tell the sender that nothing came in time, unless something did."""
 
 
 class Deadlines:
@@ -18,19 +23,17 @@ class Deadlines:
     """
 
     def __init__(self) -> None:
-        self._queues: dict[float, OrderedDict[asyncio.Future[Any], tuple[float, Activation]]] = {}
+        self._queues: dict[float, OrderedDict[asyncio.Future[Any], tuple[float, Waited]]] = {}
         self._timers: dict[float, asyncio.TimerHandle] = {}
 
-    async def wait(
-        self, future: asyncio.Future[Any], activation: Activation, seconds: float
-    ) -> Any:
+    async def wait(self, future: asyncio.Future[Any], waited: Waited, seconds: float) -> Any:
         """Return what the future gives, within so many seconds."""
         loop = asyncio.get_running_loop()
         queue = self._queues.get(seconds)
         if queue is None:
             queue = self._queues[seconds] = OrderedDict()
             self._timers[seconds] = loop.call_later(seconds, self._ring, seconds)
-        queue[future] = (loop.time() + seconds, activation)
+        queue[future] = (loop.time() + seconds, waited)
         try:
             return await future
         finally:
@@ -45,10 +48,10 @@ class Deadlines:
         loop = asyncio.get_running_loop()
         queue = self._queues[seconds]
         while queue:
-            future, (deadline, activation) = next(iter(queue.items()))
+            future, (deadline, waited) = next(iter(queue.items()))
             if deadline > loop.time():
                 self._timers[seconds] = loop.call_at(deadline, self._ring, seconds)
                 return
             del queue[future]
-            activation.expire(future, seconds)
+            waited.expire(future, seconds)
         del self._queues[seconds], self._timers[seconds]

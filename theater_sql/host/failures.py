@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import traceback
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from theater_sql.contract import ActorId
 from theater_sql.errors import TheaterSQLError
@@ -25,6 +25,18 @@ class AskTimeout(TheaterSQLError, TimeoutError):
 
 class Overloaded(TheaterSQLError, TimeoutError):
     """There was no room for a message in time. It was not accepted."""
+
+
+class Addressed(Protocol):
+    """An actor as its senders know it; its ``repr`` is what messages about it begin with."""
+
+    @property
+    def name(self) -> str:
+        """The name of its type."""
+
+    @property
+    def actor_id(self) -> ActorId:
+        """Its id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +61,12 @@ def log_failure(failure: Failure) -> None:
     else:
         what = _origin(failure.error)
     logger.error("%s: %s%s", where, type(failure.error).__name__, what)
+
+
+def late(actor: Addressed, seconds: float) -> AskTimeout:
+    """Return the error of a sender whose reply did not come in time."""
+    what = f"no reply within {seconds} s; the message stays accepted and may be processed"
+    return AskTimeout(f"{actor!r}: {what}")
 
 
 def address(actor_type: str, actor_id: ActorId) -> str:

@@ -129,8 +129,7 @@ class Theater:
         try:
             return await self._deadlines.wait(reply, activation, seconds)
         except asyncio.CancelledError:
-            if reply.done() and not reply.cancelled() and (error := reply.exception()):
-                self._reports.report(activation, message, error)
+            self._reports.unheard(activation, message, reply)
             raise
 
     async def activate(

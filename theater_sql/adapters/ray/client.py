@@ -11,11 +11,14 @@ from ray import cloudpickle
 
 from theater_sql import ActorId
 from theater_sql.adapters.ray.hosts import PAUSE, HostOfMap, Hosts
-from theater_sql.adapters.ray.mail import Letter, Mailbox, Sent, collected, pickled
+from theater_sql.adapters.ray.mail import Letter, Outbox, Sent, collected, pickled
 from theater_sql.adapters.ray.once import current
 from theater_sql.adapters.ray.placing import address_key, host_of
 from theater_sql.host import Actor, AskTimeout, Failure, Overloaded, TheaterClosed
-from theater_sql.host.failures import NOT_ACCEPTED, address, log_failure, logger
+from theater_sql.host.deadlines import Deadlines
+from theater_sql.host.failures import NOT_ACCEPTED, address, log_failure
+from theater_sql.host.mailbox import Envelope
+from theater_sql.host.reports import Reports
 from theater_sql.identity import check_id, class_path, type_name
 
 LINGER: Final = 0.05
@@ -52,12 +55,13 @@ class RayTheater:
         self._hosts = Hosts(pool, namespace)
         self._ask_timeout = ask_timeout
         self._resend_for = resend_for
-        self._on_error = on_error
+        self._reports = Reports(on_error)
+        self._deadlines = Deadlines()
         self._room = asyncio.Semaphore(max_waiting)
         self._numbers = itertools.count(1)
         self._places: dict[type[Actor[Any]], tuple[str, str]] = {}
-        self._mailboxes: dict[tuple[str, ActorId], Mailbox] = {}
-        self._ready: dict[HostOfMap, dict[Mailbox, None]] = {}
+        self._outboxes: dict[tuple[str, ActorId], Outbox] = {}
+        self._ready: dict[HostOfMap, dict[Outbox, None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._emptied: asyncio.Event | None = None
 
@@ -84,25 +88,21 @@ class RayTheater:
         What goes wrong is raised here: the storage's error, or the actor's own exception.
         """
         seconds = self._ask_timeout if timeout is None else timeout
-        loop = asyncio.get_running_loop()
-        reply: asyncio.Future[Any] = loop.create_future()
-        mailbox = await self._post(actor, actor_id, message, reply, max(seconds, self._resend_for))
-        timer = loop.call_later(seconds, _expire, reply, mailbox, seconds)
+        reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        outbox = await self._post(actor, actor_id, message, reply, max(seconds, self._resend_for))
         try:
-            return await reply
+            return await self._deadlines.wait(reply, outbox, seconds)
         except asyncio.CancelledError:
-            if reply.done() and not reply.cancelled() and (error := reply.exception()):
-                self._report(mailbox, message, error)
+            self._reports.unheard(outbox, message, reply)
             raise
-        finally:
-            timer.cancel()
 
     async def close(self) -> None:
         """Wait until all that was handed over is answered, and take nothing more."""
         self._emptied = self._emptied or asyncio.Event()
-        if self._mailboxes:
+        if self._outboxes:
             await self._emptied.wait()
         await asyncio.gather(*self._tasks)
+        self._deadlines.close()
 
     async def _post(
         self,
@@ -111,7 +111,7 @@ class RayTheater:
         message: Any,
         reply: asyncio.Future[Any] | None,
         seconds: float,
-    ) -> Mailbox:
+    ) -> Outbox:
         name, place = self._places.get(actor) or self._add_place(actor)
         parts = check_id(name, actor_id)
         known_id = parts if type(actor_id) is tuple else parts[0]
@@ -122,15 +122,15 @@ class RayTheater:
         await self._wait_for_room(address(name, known_id))
         number = next(self._numbers)
         letter = Letter(number, number, place, known_id, data)
-        mailbox = self._mailboxes.get((name, known_id))
-        if mailbox is None:
-            mailbox = Mailbox(name, known_id, address_key(name, known_id))
-            self._mailboxes[name, known_id] = mailbox
+        outbox = self._outboxes.get((name, known_id))
+        if outbox is None:
+            outbox = Outbox(name, known_id, address_key(name, known_id))
+            self._outboxes[name, known_id] = outbox
         deadline = asyncio.get_running_loop().time() + seconds
-        mailbox.waiting.append(Sent(letter, message, reply, deadline))
-        if len(mailbox.waiting) == 1 and not mailbox.under_way:
-            self._route(mailbox)
-        return mailbox
+        outbox.waiting.append(Sent(letter, message, reply, deadline))
+        if len(outbox.waiting) == 1 and not outbox.under_way:
+            self._route(outbox)
+        return outbox
 
     async def _wait_for_room(self, where: str) -> None:
         if not self._room.locked():
@@ -155,17 +155,17 @@ class RayTheater:
         self._places[actor] = type_name(actor), f"{path.removesuffix(f'.{name}')}:{name}"
         return self._places[actor]
 
-    def _route(self, mailbox: Mailbox) -> None:
+    def _route(self, outbox: Outbox) -> None:
         """Have an actor's letters go out with the next call to its host."""
         version, hosts = self._hosts.map
-        host = HostOfMap(version, host_of(mailbox.key, max(1, hosts)))
+        host = HostOfMap(version, host_of(outbox.key, max(1, hosts)))
         ready = self._ready.get(host)
         if ready is None:
             ready = self._ready[host] = {}
             self._start(self._call(host, ready))
-        ready[mailbox] = None
+        ready[outbox] = None
 
-    async def _call(self, host: HostOfMap, ready: dict[Mailbox, None]) -> None:
+    async def _call(self, host: HostOfMap, ready: dict[Outbox, None]) -> None:
         """Call a host as long as there are letters to it."""
         await asyncio.sleep(0)  # until all that is posted now is there
         while ready:
@@ -179,14 +179,14 @@ class RayTheater:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _deliver(self, host: HostOfMap, boxes: list[Mailbox]) -> None:
+    async def _deliver(self, host: HostOfMap, boxes: list[Outbox]) -> None:
         """Send what is under way to some actors of one host, until each has its answers."""
         patience = PATIENCE
         while boxes:
             letters = [letter for box in boxes for letter in box.letters()]
             answers = iter(await self._hosts.call(host, letters, patience))
-            slow: list[Mailbox] = []
-            again: list[Mailbox] = []
+            slow: list[Outbox] = []
+            again: list[Outbox] = []
             for box in boxes:
                 kinds = self._take_in(box, answers)
                 if "slow" in kinds:
@@ -199,13 +199,13 @@ class RayTheater:
                 self._start(self._send_again(again, host.version))
             boxes, patience = slow, 2 * patience
 
-    async def _send_again(self, boxes: list[Mailbox], version: int) -> None:
+    async def _send_again(self, boxes: list[Outbox], version: int) -> None:
         if version == self._hosts.map.version:  # and not because they are elsewhere
             await asyncio.sleep(PAUSE)
         for box in boxes:
             self._go_on(box)
 
-    def _take_in(self, box: Mailbox, answers: Any) -> set[str]:
+    def _take_in(self, box: Outbox, answers: Any) -> set[str]:
         """Give an actor's answers to those who asked; keep the letters that have none yet."""
         now = asyncio.get_running_loop().time()
         kinds, left = set(), []
@@ -226,32 +226,23 @@ class RayTheater:
         box.under_way = left
         return kinds
 
-    def _late(self, box: Mailbox) -> str:
-        where, why = address(box.name, box.actor_id), self._hosts.trouble
-        return f"{where}: no host has answered in time{why}; the message may have been processed"
+    def _late(self, box: Outbox) -> str:
+        why = self._hosts.trouble
+        return f"{box!r}: no host has answered in time{why}; the message may have been processed"
 
-    def _go_on(self, box: Mailbox) -> None:
+    def _go_on(self, box: Outbox) -> None:
         """Have the rest of an actor's letters sent, first those that have to be sent again."""
         box.waiting.extendleft(reversed(box.under_way))
         box.under_way = []
         if box.waiting:
             self._route(box)
             return
-        del self._mailboxes[box.name, box.actor_id]
-        if self._emptied is not None and not self._mailboxes:
+        del self._outboxes[box.name, box.actor_id]
+        if self._emptied is not None and not self._outboxes:
             self._emptied.set()
 
-    def _fail(self, box: Mailbox, sent: Sent, error: BaseException) -> None:
-        if sent.reply is not None and not sent.reply.done():
-            sent.reply.set_exception(error)
-        else:
-            self._report(box, sent.message, error)
-
-    def _report(self, box: Mailbox, message: Any, error: BaseException) -> None:
-        try:
-            self._on_error(Failure(box.name, box.actor_id, message, error))
-        except Exception as problem:
-            logger.error("on_error itself raised a %s", type(problem).__name__)
+    def _fail(self, box: Outbox, sent: Sent, error: BaseException) -> None:
+        self._reports.fail(box, Envelope(sent.message, sent.reply), error)
 
 
 def _loaded(data: bytes) -> BaseException:
@@ -267,9 +258,3 @@ def _set_reply(reply: asyncio.Future[Any], data: bytes) -> None:
         reply.set_result(cloudpickle.loads(data))
     except Exception as problem:
         reply.set_exception(problem)
-
-
-def _expire(reply: asyncio.Future[Any], box: Mailbox, seconds: float) -> None:
-    if not reply.done():
-        late = f"no reply within {seconds} s; the message stays accepted and may be processed"
-        reply.set_exception(AskTimeout(f"{address(box.name, box.actor_id)}: {late}"))

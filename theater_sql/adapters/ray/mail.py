@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 from ray import cloudpickle
 
 from theater_sql import ActorId
+from theater_sql.host.failures import address, late
 
 SIMPLE: Final = frozenset({type(None), bool, int, float, str, bytes})
 """Types that plain pickle sends as well, in a tenth of the time."""
@@ -59,8 +60,8 @@ class Sent:
     deadline: float
 
 
-@dataclass(slots=True, eq=False)
-class Mailbox:
+@dataclass(slots=True, eq=False, repr=False)
+class Outbox:
     """The letters to one actor, in order; a few are under way, the others wait for their answers.
 
     So the order holds when letters are sent again, and to another host.
@@ -72,15 +73,23 @@ class Mailbox:
     waiting: deque[Sent] = field(default_factory=deque)
     under_way: list[Sent] = field(default_factory=list)
 
+    def __repr__(self) -> str:
+        return address(self.name, self.actor_id)
+
+    def expire(self, future: asyncio.Future[Any], seconds: float) -> None:
+        """Tell a sender that no reply came in time."""
+        if not future.done():
+            future.set_exception(late(self, seconds))
+
     def letters(self) -> Iterator[Letter]:
         """Yield what is under way."""
         for sent in self.under_way:
             yield sent.letter._replace(since=self.under_way[0].letter.number)
 
 
-def collected(ready: dict[Mailbox, None]) -> list[Mailbox]:
+def collected(ready: dict[Outbox, None]) -> list[Outbox]:
     """Take out the actors of one call, with a few letters of each under way."""
-    boxes: list[Mailbox] = []
+    boxes: list[Outbox] = []
     room = MOST
     while ready and room > 0:
         box = next(iter(ready))
