@@ -17,7 +17,7 @@ demo: $(VENV)/.demo  ## store the history of this git repository as actors (ARGS
 
 # Each worker has databases of its own; all share one PostgreSQL server.
 PYTEST := $(BIN)/python -m pytest
-FAST   := $(PYTEST) -n auto --maxprocesses 4 --dist worksteal \
+FAST   := $(PYTEST) -n 4 --dist worksteal \
           --ignore tests/faults --ignore tests/pooler --ignore tests/ha --ignore tests/adapters \
           --ignore tests/ray
 FAULTS := $(PYTEST) tests/faults tests/pooler

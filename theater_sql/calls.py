@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from theater_sql.backends.base import Statement
 from theater_sql.bindings import Binding
@@ -31,6 +31,7 @@ from theater_sql.errors import (
     StateTooNew,
     StorageError,
 )
+from theater_sql.etags import new_etag
 from theater_sql.homes import is_marker
 from theater_sql.lanes import Operation, Outcome
 from theater_sql.refusals import Refusals
@@ -92,9 +93,8 @@ class Call(Refusals):
     def prepare(self, state: Any, etag: Etag | None) -> Write:
         """Encode a state, or raise ``InvalidState``."""
         values = self._parameters(state)
-        if etag is None:
-            return Write(values, Etag(uuid4()), None)
-        return Write(values, etag, self.statements.etag(etag))
+        token = None if etag is None else self.statements.etag(etag)
+        return Write(values, etag or new_etag(), token)
 
     def _overwrite(self, write: Write, overwrite_corrupt: bool) -> Steps[Etag]:
         """Write over whatever is there, as long as that takes."""
@@ -178,11 +178,11 @@ class Call(Refusals):
         if outcome.answer:
             return True
         actual = yield from self.look_after(outcome, None)
-        if outcome.doubtful and actual is None:
+        if not outcome.doubtful:
+            raise self.conflict(expect, actual)
+        if actual is None:
             return False
-        if outcome.doubtful:
-            raise self.unknown("the connection broke, and another write followed", None)
-        raise self.conflict(expect, actual)
+        raise self.unknown("the connection broke, and another write followed", None)
 
     def look(self, kind: Statement | None = None) -> Steps[Etag | None]:
         """Return the etag that is there."""
