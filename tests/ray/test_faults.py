@@ -6,7 +6,8 @@ import asyncio
 import os
 import signal
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from statistics import median
 from typing import Any
 
@@ -24,6 +25,7 @@ from theater_sql.adapters.ray import Pool, stop
 
 KILLS = 10
 CRASHES = 5
+FREEZES = 4
 
 
 def process_of(pool: Pool, number: int) -> tuple[int, str]:
@@ -35,6 +37,19 @@ def process_of(pool: Pool, number: int) -> tuple[int, str]:
     host: Any = ray.get_actor(f"{pool.name}/{number}", pool.namespace)
     found: tuple[int, str] = ray.get(host.__ray_call__.remote(where))
     return found
+
+
+@contextmanager
+def frozen(*processes: int) -> Iterator[None]:
+    """Stop processes, and have them go on after the block; some may have been killed by then."""
+    for process in processes:
+        os.kill(process, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for process in processes:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGCONT)
 
 
 def until_elsewhere(pool: Pool, number: int, node: str) -> None:
@@ -93,6 +108,62 @@ def test_a_node_killed_under_load(cluster: Any, pool: Pool, figure: Figure) -> N
         cluster.wait_for_nodes()
     figure(
         f"a node killed, {load.acknowledged.total()} acknowledged messages; the longest time "
+        f"without an answer of its host: {gaps[0]:.1f} s"
+    )
+    assert counts(pool.url) == load.acknowledged
+
+
+def test_hosts_frozen_under_load(pool: Pool, figure: Figure) -> None:
+    gaps: list[float] = []
+
+    async def freezes(load: Load) -> None:
+        for turn in range(FREEZES):
+            await load.goes_on(turn % HOSTS, time.monotonic())
+            process, _ = await asyncio.to_thread(process_of, pool, turn % HOSTS)
+            start = time.monotonic()
+            with frozen(process):
+                await asyncio.sleep(1 + turn)
+            gaps.append(await load.goes_on(turn % HOSTS, start))
+
+    load = run_load(pool, freezes)
+    figure(
+        f"{FREEZES} freezes of 1 to {FREEZES} s, {load.acknowledged.total()} acknowledged "
+        f"messages; the longest time without an answer: {max(gaps):.1f} s"
+    )
+    assert counts(pool.url) == load.acknowledged
+
+
+def test_a_node_frozen_until_its_host_is_elsewhere(
+    cluster: Any, pool: Pool, figure: Figure
+) -> None:
+    gaps: list[float] = []
+
+    async def freeze(load: Load) -> None:
+        [victim] = cluster.worker_nodes
+        where = [process_of(pool, number) for number in range(HOSTS)]
+        [(number, process)] = [
+            (number, process)
+            for number, (process, node) in enumerate(where)
+            if node == victim.node_id
+        ]
+        [raylet] = victim.all_processes["raylet"]
+        await load.goes_on(number, time.monotonic())
+        start = time.monotonic()
+        with frozen(raylet.process.pid, process):
+            await asyncio.to_thread(until_elsewhere, pool, number, victim.node_id)
+            await load.goes_on(number, time.monotonic())
+        # The old host goes on in the midst of what it was doing, until Ray's node ends it.
+        gaps.append(await load.goes_on(number, start))
+        await load.goes_on(number, time.monotonic())
+
+    try:
+        load = run_load(pool, freeze)
+    finally:
+        cluster.remove_node(*cluster.worker_nodes, False)
+        cluster.add_node(**NODE)
+        cluster.wait_for_nodes()
+    figure(
+        f"a node frozen, {load.acknowledged.total()} acknowledged messages; the longest time "
         f"without an answer of its host: {gaps[0]:.1f} s"
     )
     assert counts(pool.url) == load.acknowledged

@@ -129,6 +129,29 @@ def test_a_sender_does_not_wait_for_ever(shared: Pool) -> None:
     run(shared, test, max_waiting=1, ask_timeout=0.1)
 
 
+def test_the_timeout_of_one_message_goes_before_that_of_all(shared: Pool) -> None:
+    async def test(theater: RayTheater) -> None:
+        await theater.send(Waiter, "hurried", 1)
+        for door in (theater.send, theater.ask):
+            with pytest.raises(Overloaded, match=r"Waiter\['hurried'\]: too many messages"):
+                await door(Waiter, "hurried", 1, timeout=0.1)
+
+    run(shared, test, max_waiting=1)
+    assert stored(shared, Waiter, "hurried") == 1
+
+
+def test_activate_reads_an_actor_and_creates_none(shared: Pool) -> None:
+    async def test(theater: RayTheater) -> None:
+        assert not await theater.activate(Forgetful, "ahead")
+        assert await theater.ask(Forgetful, "ahead", "hello") == "new"
+        assert await theater.activate(Forgetful, "ahead")
+        assert await theater.ask(Forgetful, "ahead", "forget") == "forgotten"
+        assert not await theater.activate(Forgetful, "ahead")
+        assert await theater.ask(Forgetful, "ahead", "hello") == "new"
+
+    run(shared, test)
+
+
 def test_what_others_wrote_meanwhile_is_taken_up(shared: Pool) -> None:
     async def test(theater: RayTheater) -> None:
         await theater.ask(Puppet, "others", increment)

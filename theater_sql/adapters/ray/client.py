@@ -11,10 +11,18 @@ from ray import cloudpickle
 
 from theater_sql import ActorId
 from theater_sql.adapters.ray.hosts import PAUSE, HostOfMap, Hosts
-from theater_sql.adapters.ray.mail import Letter, Outbox, Sent, collected, pickled
+from theater_sql.adapters.ray.mail import (
+    LETTER_TO_ACTIVATE,
+    Letter,
+    Outbox,
+    Sent,
+    collected,
+    pickled,
+)
 from theater_sql.adapters.ray.once import current
 from theater_sql.adapters.ray.placing import address_key, host_of
 from theater_sql.host import Actor, AskTimeout, Failure, Overloaded, TheaterClosed
+from theater_sql.host.activation import ACTIVATE
 from theater_sql.host.deadlines import Deadlines
 from theater_sql.host.failures import NOT_ACCEPTED, address, log_failure
 from theater_sql.host.mailbox import Envelope
@@ -71,9 +79,19 @@ class RayTheater:
     async def __aexit__(self, *exc_info: object) -> None:
         await self.close()
 
-    async def send(self, actor: type[Actor[Any]], actor_id: ActorId, message: Any) -> None:
-        """Hand over a message; what goes wrong with it later is told to ``on_error``."""
-        await self._post(actor, actor_id, message, None, self._resend_for)
+    async def send(
+        self,
+        actor: type[Actor[Any]],
+        actor_id: ActorId,
+        message: Any,
+        *,
+        timeout: float | None = None,
+    ) -> None:
+        """Hand over a message, and return as soon as there is room for it.
+
+        What goes wrong with it later is told to ``on_error``.
+        """
+        await self._post(actor, actor_id, message, None, timeout)
 
     async def ask(
         self,
@@ -87,14 +105,20 @@ class RayTheater:
 
         What goes wrong is raised here: the storage's error, or the actor's own exception.
         """
-        seconds = self._ask_timeout if timeout is None else timeout
         reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        outbox = await self._post(actor, actor_id, message, reply, max(seconds, self._resend_for))
+        outbox, seconds = await self._post(actor, actor_id, message, reply, timeout)
         try:
             return await self._deadlines.wait(reply, outbox, seconds)
         except asyncio.CancelledError:
             self._reports.unheard(outbox, message, reply)
             raise
+
+    async def activate(
+        self, actor: type[Actor[Any]], actor_id: ActorId, *, timeout: float | None = None
+    ) -> bool:
+        """Read an actor into its host's memory, and tell whether it is stored."""
+        stored: bool = await self.ask(actor, actor_id, ACTIVATE, timeout=timeout)
+        return stored
 
     async def close(self) -> None:
         """Wait until all that was handed over is answered, and take nothing more."""
@@ -110,41 +134,48 @@ class RayTheater:
         actor_id: ActorId,
         message: Any,
         reply: asyncio.Future[Any] | None,
-        seconds: float,
-    ) -> Outbox:
+        timeout: float | None,
+    ) -> tuple[Outbox, float]:
+        """Have a message sent; return how many seconds of its timeout are left, too."""
         name, place = self._places.get(actor) or self._add_place(actor)
         parts = check_id(name, actor_id)
         known_id = parts if type(actor_id) is tuple else parts[0]
         if reply is not None and current.get() == (actor, known_id):
             where = address(name, known_id)
             raise RuntimeError(f"{where}: an actor that asks itself would wait for ever")
-        data = pickled(message)
-        await self._wait_for_room(address(name, known_id))
+        data = LETTER_TO_ACTIVATE if message is ACTIVATE else pickled(message)
+        timeout = self._ask_timeout if timeout is None else timeout
+        seconds = await self._wait_for_room(address(name, known_id), timeout)
         number = next(self._numbers)
         letter = Letter(number, number, place, known_id, data)
         outbox = self._outboxes.get((name, known_id))
         if outbox is None:
             outbox = Outbox(name, known_id, address_key(name, known_id))
             self._outboxes[name, known_id] = outbox
-        deadline = asyncio.get_running_loop().time() + seconds
+        deadline = asyncio.get_running_loop().time() + max(seconds, self._resend_for)
         outbox.waiting.append(Sent(letter, message, reply, deadline))
         if len(outbox.waiting) == 1 and not outbox.under_way:
             self._route(outbox)
-        return outbox
+        return outbox, seconds
 
-    async def _wait_for_room(self, where: str) -> None:
+    async def _wait_for_room(self, where: str, seconds: float) -> float:
+        """Take the room for one message, and return how many seconds are left."""
         if not self._room.locked():
             await self._room.acquire()  # at once
         else:
+            loop = asyncio.get_running_loop()
+            end = loop.time() + seconds
             try:
-                async with asyncio.timeout(self._ask_timeout):
+                async with asyncio.timeout_at(end):
                     await self._room.acquire()
             except TimeoutError:
                 full = f"{where}: too many messages have no answer"
                 raise Overloaded(f"{full}; {NOT_ACCEPTED}") from None
+            seconds = max(0.0, end - loop.time())
         if self._emptied is not None:
             self._room.release()
             raise TheaterClosed(f"the Theater is closed; {NOT_ACCEPTED}")
+        return seconds
 
     def _add_place(self, actor: Any) -> tuple[str, str]:
         if not (isinstance(actor, type) and issubclass(actor, Actor)):

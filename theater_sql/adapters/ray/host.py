@@ -11,10 +11,11 @@ from ray import cloudpickle
 from theater_sql import ActorRegistry, AsyncSQLStorage, ConfigurationError, Options
 from theater_sql.adapters.ray.client import RayTheater
 from theater_sql.adapters.ray.lease import Held, Lease
-from theater_sql.adapters.ray.mail import Answer, Letter, Map, found, pickled
+from theater_sql.adapters.ray.mail import LETTER_TO_ACTIVATE, Answer, Letter, Map, found, pickled
 from theater_sql.adapters.ray.once import Once, Operation, once
 from theater_sql.adapters.ray.operations import WithOperations
 from theater_sql.host import Theater, TheaterClosed
+from theater_sql.host.activation import ACTIVATE
 
 POOL: Final = "theater_sql.pool"
 """The actor type whose generic rows say how many hosts a pool has."""
@@ -180,8 +181,7 @@ class Host:
         lease = self._storage.lease
         try:
             actor = self._classes.get(letter.actor) or self._add_class(letter.actor)
-            message = (operation, cloudpickle.loads(letter.message))
-            reply = await theater.ask(actor, letter.actor_id, message)
+            reply = await theater.ask(actor, letter.actor_id, (operation, _message(letter)))
             if lease is not None and not lease.is_live:
                 return "again", b""  # the actor may be elsewhere, and what it told here old
             return "reply", pickled(reply)
@@ -195,6 +195,11 @@ class Host:
         made = once(wrapped, self._actors.match(wrapped).name, self._sender)
         self._classes[place] = made
         return made
+
+
+def _message(letter: Letter) -> Any:
+    is_empty = letter.message == LETTER_TO_ACTIVATE
+    return ACTIVATE if is_empty else cloudpickle.loads(letter.message)
 
 
 def _pickled_error(error: Exception) -> bytes:

@@ -19,6 +19,9 @@ from theater_sql.host.failures import address, late
 SIMPLE: Final = frozenset({type(None), bool, int, float, str, bytes})
 """Types that plain pickle sends as well, in a tenth of the time."""
 
+LETTER_TO_ACTIVATE: Final = b""
+"""The message of a letter that only has an actor read."""
+
 MOST: Final = 500
 """How many letters go in one call."""
 FEW: Final = 8

@@ -12,6 +12,7 @@ from theater_sql.codec import CodecError
 from theater_sql.contract import NOT_PRESENT, ActorId
 from theater_sql.errors import TheaterSQLError
 from theater_sql.host import NO_UPDATE, Actor, NoPersist, NoUpdate, Outcome, Persist, Stop, Theater
+from theater_sql.host.activation import ACTIVATE
 
 CLIENTS: Final = 64
 """For how many clients an actor keeps replies: for those that sent last."""
@@ -72,6 +73,9 @@ class Once(Actor[Remembered]):
     ) -> Outcome[Remembered]:
         state, ring = remembered
         operation, content = message
+        if content is ACTIVATE:
+            present = state is not NOT_PRESENT
+            return NoUpdate(reply=True) if present else Stop.no_persist(reply=False)
         since, replies = ring.get(operation.client, (0, []))
         if operation.number < since:
             return NO_UPDATE  # it was on its way for long, and nobody waits for it any more

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any, Final
-from uuid import uuid4
 
 from theater_sql import (
     ABSENT,
@@ -23,6 +22,7 @@ from theater_sql import (
 )
 from theater_sql.adapters.ray.lease import Held, Lease
 from theater_sql.adapters.ray.once import Once, Remembered
+from theater_sql.etags import new_etag
 
 MOST: Final = 256
 """How many actors are written in one commit."""
@@ -135,7 +135,7 @@ class Handle:
 
     async def _put(self, remembered: Remembered) -> None:
         replies = self._put_of_replies(remembered, None)
-        actor = Put(*self._actor, remembered.state, self._etag, Etag(uuid4()))
+        actor = Put(*self._actor, remembered.state, self._etag, new_etag())
         await self._storage.commits.put([actor, replies])
         self._etag, self._replies_etag = actor.etag, replies.etag
 
@@ -161,7 +161,7 @@ class Handle:
         lease = self._storage.lease
         holder = lease.holder if lease is not None else None
         state = {"ring": ring, "deletes": deletes, "holder": holder}
-        return Put(*self._replies, state, self._replies_etag, Etag(uuid4()))
+        return Put(*self._replies, state, self._replies_etag, new_etag())
 
 
 class Commits:
