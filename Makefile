@@ -27,7 +27,7 @@ test: $(VENV)/.dev  ## run the tests on SQLite and on a private PostgreSQL (ARGS
 
 test-faults: $(VENV)/.dev  ## run the tests that kill, cut, freeze, race and stress
 	$(FAULTS) -m timed $(ARGS) || test $$? = 5  # with ARGS="-k name" there may be none
-	$(FAULTS) -m 'not timed' -n 2 --dist worksteal $(ARGS) || test $$? = 5
+	$(FAULTS) -m 'not timed' -n 3 --dist worksteal $(ARGS) || test $$? = 5
 
 test-ha: $(VENV)/.ha  ## run the tests on a PostgreSQL that fails over (needs etcd-server)
 	$(PYTEST) tests/ha $(ARGS)
