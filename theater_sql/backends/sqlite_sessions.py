@@ -194,10 +194,9 @@ class SQLiteSession:
     def _wait_for(self, action: Callable[[], Answer]) -> Answer:
         """Do what has to wait for a turn to write, as long as one attempt waits for it."""
         self._waits_until = time.monotonic() + _BUSY_MS / 1000 + _SLACK
-        try:
-            return action()
-        finally:
-            self._waits_until = 0.0
+        answer = action()  # no turn, nothing sent: also while the lane learns of it
+        self._waits_until = 0.0
+        return answer
 
     @property
     def waiting(self) -> bool:
