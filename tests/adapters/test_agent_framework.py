@@ -203,3 +203,23 @@ def test_what_would_not_come_back_is_refused(url: str, registry: str) -> None:
             await store.get("x" * 513)
 
     in_store(url, work, registry)
+
+
+def test_no_error_quotes_what_is_stored(url: str) -> None:
+    stored = {
+        "session_id": "s",
+        "service_session_id": None,
+        "state": {
+            "preferences": {"type": "tests.Preferences", "language": "de", "limits": "SECRET"}
+        },
+    }
+
+    async def main() -> None:
+        async with AsyncSQLStorage(url, REGISTRIES["generic table"]) as storage:
+            await storage.create_all()
+            await storage.put("AgentSession", "s", stored)
+            with pytest.raises(IntegrationException, match="ValidationError") as caught:
+                await SQLSessionStore(storage).get("s")
+            assert caught.value.__cause__ is caught.value.__context__ is None
+
+    asyncio.run(main())

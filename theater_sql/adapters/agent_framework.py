@@ -90,8 +90,10 @@ def _stored(session: AgentSession) -> StoredSession:
 def _restored(stored: Any) -> AgentSession:
     try:
         return AgentSession.from_dict(stored)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise IntegrationException("the stored row can't be restored as a session") from error
+    except Exception as error:  # of the framework, or of a decoder that was registered with it
+        kind = type(error.__cause__ or error).__name__
+    # Out here, since an exception keeps the one it was raised in, whose text may quote the state.
+    raise IntegrationException(f"the stored row can't be restored as a session: {kind}")
 
 
 @contextmanager
