@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable
 
 
@@ -12,7 +12,7 @@ class Gate:
 
     def __init__(self, is_crowded: Callable[[], bool]) -> None:
         self._is_crowded = is_crowded
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: OrderedDict[asyncio.Future[None], None] = OrderedDict()
 
     @property
     def is_shut(self) -> bool:
@@ -27,11 +27,12 @@ class Gate:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
         turn = loop.create_future()
-        self._waiting.append(turn)
+        self._waiting[turn] = None
         try:
             async with asyncio.timeout_at(deadline):
                 await turn
         finally:
+            self._waiting.pop(turn, None)
             if not turn.cancelled():
                 loop.call_soon(self.open)  # for the next, whatever becomes of this one
         return deadline - loop.time()
@@ -39,7 +40,7 @@ class Gate:
     def open(self) -> None:
         """Let the next one in, unless it is crowded."""
         while self._waiting and not self._is_crowded():
-            turn = self._waiting.popleft()
-            if not turn.done():
+            turn, _ = self._waiting.popitem(last=False)
+            if not turn.done():  # else its sender gave up in this moment
                 turn.set_result(None)
                 return
