@@ -157,7 +157,7 @@ class Theater:
             self._closed = True
             self._idle.close()
             self._deadlines.close()
-            self._activations.clear()
+            self._activations = {key: act for key, act in self._activations.items() if act.task}
 
     def _refuse_senders(self) -> None:
         if asyncio.current_task() in self._tasks():
