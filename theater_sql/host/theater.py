@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from typing import Any, Final, Self
 
 from theater_sql.contract import ActorId, AsyncStorage, Storage
@@ -78,6 +78,8 @@ class Theater:
         self._idle = IdleActors(self._dismiss)
         self._gate = Gate(self._is_crowded)
         self._deadlines = Deadlines()
+        self._context = copy_context()
+        self._context.run(_inside.set, self)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._draining = False
         self._closed = False
@@ -192,7 +194,8 @@ class Theater:
         if activation.mailbox is None:
             self._idle.remove(activation)
             activation.mailbox = Mailbox(self._max_mailbox)
-            activation.task = asyncio.get_running_loop().create_task(self._run(activation))
+            # Not in the sender's context, for others send too; nor eagerly, before its message.
+            activation.task = asyncio.Task(self._run(activation), context=self._context.copy())
         elif envelope.reply is not None and asyncio.current_task() is activation.task:
             raise RuntimeError(f"{activation!r}: an actor that asks itself would wait for ever")
         return activation, activation.mailbox.put(envelope)
@@ -221,7 +224,6 @@ class Theater:
 
     async def _run(self, activation: Activation) -> None:
         """Process the mailbox until it is empty."""
-        _inside.set(self)
         mailbox = activation.mailbox
         assert mailbox is not None
         turns = 0
@@ -278,11 +280,8 @@ class Theater:
             self._evict()
 
     def _evict(self) -> None:
-        while len(self._activations) > self._max_activations:
-            oldest = self._idle.pop_oldest()
-            if oldest is None:
-                return
-            self._dismiss(oldest)
+        while len(self._activations) > self._max_activations and len(self._idle):
+            self._dismiss(self._idle.pop_oldest())
 
     def _dismiss(self, activation: Activation) -> None:
         activation.forget()
