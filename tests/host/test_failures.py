@@ -339,3 +339,16 @@ async def test_a_state_that_a_crash_left_half_done_is_not_used() -> None:
         with pytest.raises(ValueError, match="half way"):
             await theater.ask(Puppet, "a", spoil)
         assert await theater.ask(Puppet, "a", peek) == ("process", [])
+
+
+def test_an_on_error_that_would_have_to_be_awaited_is_refused() -> None:
+    async def on_error(failure: Failure) -> None:
+        pass
+
+    with pytest.raises(TypeError, match="on_error is not awaited"):
+        Theater(MemoryStorage(), on_error=on_error)
+
+
+def test_to_process_a_message_again_for_ever_is_refused() -> None:
+    with pytest.raises(ValueError, match="conflict_retries is at least 0"):
+        Theater(MemoryStorage(), conflict_retries=-1)

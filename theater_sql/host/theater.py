@@ -67,6 +67,8 @@ class Theater:
             raise TypeError("Theater awaits its storage: use AsyncSQLStorage, not SQLStorage")
         if max_mailbox < 1:
             raise ValueError("max_mailbox is at least 1: an actor gets its messages through it")
+        if conflict_retries < 0:
+            raise ValueError("conflict_retries is at least 0, which is to give up at once")
         self._max_activations = max_activations
         self._max_mailbox = max_mailbox
         self._ask_timeout = ask_timeout
