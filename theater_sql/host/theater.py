@@ -139,7 +139,7 @@ class Theater:
     async def activate(
         self, actor: type[Actor[Any]], actor_id: ActorId, *, timeout: float | None = None
     ) -> bool:
-        """Read an actor into memory ahead of its first message, and tell whether it is stored."""
+        """Read an actor into memory ahead of its first message, and tell whether it has a state."""
         stored: bool = await self.ask(actor, actor_id, ACTIVATE, timeout=timeout)
         return stored
 
