@@ -189,3 +189,44 @@ def test_what_was_sent_before_the_end_of_the_interpreter_is_stored(url: str) -> 
     assert (done.returncode, done.stderr) == (0, "")
     with direct(url) as storage:
         assert [found(storage, str(n)).state.count for n in range(10)] == [50] * 10
+
+
+ENDED = """
+import threading
+from tests.host.memory import MemoryStorage, Puppet, increment
+from theater_sql.host import SyncTheater, Theater, TheaterClosed
+
+
+class Exits(Puppet):
+    __actor_name__ = "Exits"
+
+    def init(self, actor_id, message):
+        raise SystemExit
+
+
+def ask(actor):
+    try:
+        while True:
+            theater.ask(actor, "a", increment)
+    except TheaterClosed:
+        pass
+
+
+for _ in range(30):
+    theater = SyncTheater(Theater(MemoryStorage()))
+    actors = Puppet, Puppet, Puppet, Exits
+    threads = [threading.Thread(target=ask, args=[actor], daemon=True) for actor in actors]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(5)
+    theater.close()
+    print("waits" if any(thread.is_alive() for thread in threads) else "told")
+"""
+
+
+def test_an_actor_that_ends_the_thread_leaves_nobody_waiting() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ENDED], stdout=subprocess.PIPE, text=True, timeout=60
+    )
+    assert done.stdout.split() == ["told"] * 30
