@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from typing import Any
 
 import pytest
@@ -282,6 +283,26 @@ async def test_who_waits_in_a_crowd_is_refused_by_a_theater_that_drains() -> Non
 def test_a_mailbox_has_room() -> None:
     with pytest.raises(ValueError, match="max_mailbox is at least 1"):
         Theater(MemoryStorage(), max_mailbox=0)
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 10])
+@on_loop
+async def test_senders_that_come_and_go_never_make_it_crowded(most: int) -> None:
+    chance = random.Random(most)
+    busy = 0
+
+    async def sender(theater: Theater) -> None:
+        nonlocal busy
+        for _ in range(50):
+            door = chance.choice([theater.ask, theater.send])
+            await door(Puppet, chance.randrange(20), increment)
+            for _ in range(chance.randrange(4)):
+                busy = max(busy, len(theater._activations) - len(theater._idle))
+                await asyncio.sleep(0)
+
+    async with Theater(MemoryStorage(), max_activations=most) as theater:
+        await asyncio.gather(*[sender(theater) for _ in range(20)])
+    assert busy == most
 
 
 @on_loop

@@ -8,16 +8,20 @@ from collections.abc import Callable
 
 
 class Gate:
-    """Lets senders in one after the other, first come first served, while it is not crowded."""
+    """Lets senders in one after the other, first come first served, while it is not crowded.
 
-    def __init__(self, is_crowded: Callable[[], bool]) -> None:
+    ``is_crowded`` tells whether it is with so many more.
+    """
+
+    def __init__(self, is_crowded: Callable[[int], bool]) -> None:
         self._is_crowded = is_crowded
+        self._coming = 0  # let in, and not there yet
         self._waiting: OrderedDict[asyncio.Future[None], None] = OrderedDict()
 
     @property
     def is_shut(self) -> bool:
         """Tell whether the next sender has to wait."""
-        return bool(self._waiting) or self._is_crowded()
+        return bool(self._waiting) or self._is_crowded(self._coming)
 
     async def wait(self, seconds: float) -> float:
         """Wait to be let in, and return how many seconds are left.
@@ -33,14 +37,16 @@ class Gate:
                 await turn
         finally:
             self._waiting.pop(turn, None)
-            if not turn.cancelled():
+            if turn.done() and not turn.cancelled():
+                self._coming -= 1
                 loop.call_soon(self.open)  # for the next, whatever becomes of this one
         return deadline - loop.time()
 
     def open(self) -> None:
         """Let the next one in, unless it is crowded."""
-        while self._waiting and not self._is_crowded():
+        while self._waiting and not self._is_crowded(self._coming):
             turn, _ = self._waiting.popitem(last=False)
             if not turn.done():  # else its sender gave up in this moment
                 turn.set_result(None)
+                self._coming += 1
                 return

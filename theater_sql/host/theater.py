@@ -169,9 +169,9 @@ class Theater:
         self._draining = True
         self._gate.open()  # to tell one waiting sender after the other
 
-    def _is_crowded(self) -> bool:
+    def _is_crowded(self, coming: int) -> bool:
         """Tell whether as many actors are busy as may be in memory; there is room for one."""
-        busy = len(self._activations) - len(self._idle)
+        busy = len(self._activations) - len(self._idle) + coming
         return not self._draining and busy >= max(1, self._max_activations)
 
     async def _pass_gate(self, actor: type[Actor[Any]], actor_id: ActorId, seconds: float) -> float:
