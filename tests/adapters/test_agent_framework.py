@@ -96,6 +96,21 @@ def test_a_copy_that_is_behind_is_a_conflict(url: str, registry: str) -> None:
     in_store(url, work, registry)
 
 
+def test_a_session_that_is_set_twice_at_once_is_no_conflict_with_itself(url: str) -> None:
+    async def work(store: SQLSessionStore) -> None:
+        session = AgentSession(session_id="s")
+        sets = []
+        for turn in range(5):
+            session.state["turn"] = turn
+            sets.append(asyncio.ensure_future(store.set("s", session)))
+            await asyncio.sleep(0)
+        await asyncio.gather(*sets)
+        kept = await store.get("s")
+        assert kept is not None and kept.state == {"turn": 4}
+
+    in_store(url, work)
+
+
 def test_a_session_that_was_not_got_must_be_the_first(url: str) -> None:
     async def work(store: SQLSessionStore) -> None:
         session = AgentSession(session_id="s")
