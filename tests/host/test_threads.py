@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import subprocess
 import sys
 import threading
@@ -166,6 +167,28 @@ def test_a_forked_child_is_refused_and_its_parent_goes_on() -> None:
         theater.send(Puppet, "a", increment)
         assert in_child(child) == 0
         assert theater.ask(Puppet, "a", increment) == 2
+
+
+def test_a_child_forked_while_others_hand_messages_over_is_refused_too() -> None:
+    def child() -> None:
+        signal.alarm(5)  # which ends it, if it waits
+        with pytest.raises(TheaterClosed):
+            theater.ask(Puppet, "a", increment)
+        theater.close()
+
+    def work(number: int) -> None:
+        while not done.is_set():
+            theater.ask(Puppet, number, peek)
+
+    done = threading.Event()
+    with SyncTheater(Theater(MemoryStorage())) as theater, ThreadPoolExecutor(4) as pool:
+        working = [pool.submit(work, number) for number in range(4)]
+        try:
+            assert [in_child(child) for _ in range(20)] == [0] * 20
+        finally:
+            done.set()
+        for each in working:
+            each.result()
 
 
 UNCLOSED = """

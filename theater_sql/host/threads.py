@@ -80,10 +80,11 @@ class SyncTheater:
         """See ``Theater.close``; the thread ends too."""
         if threading.current_thread() is self._thread:
             raise RuntimeError("an actor that closes its Theater would wait for itself")
-        with self._lock:
-            first, self._closing = not self._closing, True
-            first = first and self._thread.is_alive()  # a fork has none: it is its parent's
-            closing = self._run(self._theater.close()) if first else None
+        closing = None
+        if self._thread.is_alive():  # a fork has none, and its lock may be shut for ever
+            with self._lock:
+                first, self._closing = not self._closing, True
+                closing = self._run(self._theater.close()) if first else None
         if closing is not None:
             try:
                 with suppress(CancelledError, TheaterClosed):  # the loop has ended by itself
@@ -112,10 +113,11 @@ class SyncTheater:
     def _start(self, call: Coroutine[Any, Any, Any]) -> Future[Any]:
         if threading.current_thread() is self._thread:
             raise RuntimeError("an actor that waits in its own thread would wait for ever: await")
-        with self._lock:  # whatever starts before the end of the loop is waited for
-            if self._closing or not self._thread.is_alive():
-                raise TheaterClosed(f"the Theater is closed; {NOT_ACCEPTED}")
-            return self._run(call)
+        if self._thread.is_alive():  # as in close
+            with self._lock:  # whatever starts before the end of the loop is waited for
+                if not self._closing:
+                    return self._run(call)
+        raise TheaterClosed(f"the Theater is closed; {NOT_ACCEPTED}")
 
     def _run(self, call: Coroutine[Any, Any, Any]) -> Future[Any]:
         try:
