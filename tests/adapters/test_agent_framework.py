@@ -96,6 +96,21 @@ def test_a_copy_that_is_behind_is_a_conflict(url: str, registry: str) -> None:
     in_store(url, work, registry)
 
 
+def test_a_session_that_is_set_twice_at_once_is_no_conflict_with_itself(url: str) -> None:
+    async def work(store: SQLSessionStore) -> None:
+        session = AgentSession(session_id="s")
+        sets = []
+        for turn in range(5):
+            session.state["turn"] = turn
+            sets.append(asyncio.ensure_future(store.set("s", session)))
+            await asyncio.sleep(0)
+        await asyncio.gather(*sets)
+        kept = await store.get("s")
+        assert kept is not None and kept.state == {"turn": 4}
+
+    in_store(url, work)
+
+
 def test_a_session_that_was_not_got_must_be_the_first(url: str) -> None:
     async def work(store: SQLSessionStore) -> None:
         session = AgentSession(session_id="s")
@@ -203,3 +218,23 @@ def test_what_would_not_come_back_is_refused(url: str, registry: str) -> None:
             await store.get("x" * 513)
 
     in_store(url, work, registry)
+
+
+def test_no_error_quotes_what_is_stored(url: str) -> None:
+    stored = {
+        "session_id": "s",
+        "service_session_id": None,
+        "state": {
+            "preferences": {"type": "tests.Preferences", "language": "de", "limits": "SECRET"}
+        },
+    }
+
+    async def main() -> None:
+        async with AsyncSQLStorage(url, REGISTRIES["generic table"]) as storage:
+            await storage.create_all()
+            await storage.put("AgentSession", "s", stored)
+            with pytest.raises(IntegrationException, match="ValidationError") as caught:
+                await SQLSessionStore(storage).get("s")
+            assert caught.value.__cause__ is caught.value.__context__ is None
+
+    asyncio.run(main())

@@ -13,10 +13,11 @@ from dapr.clients.exceptions import DaprInternalError
 from dapr.ext.fastapi import DaprActor
 from fastapi import FastAPI
 
-from tests.adapters.carts import ACTORS, CLASSES, EXACT, Cart, call, in_runtime
+from tests.adapters.carts import ACTORS, CLASSES, EXACT, Basket, Cart, call, in_runtime
 from tests.adapters.conftest import Run, Start, execute, race
 from tests.conftest import Figure
 from theater_sql import AsyncSQLStorage, Conflict, SQLStorage
+from theater_sql.adapters import dapr
 from theater_sql.adapters.dapr import stored_in
 
 KINDS = list(CLASSES)
@@ -139,6 +140,70 @@ def test_a_turn_that_was_cancelled_leaves_nothing_in_memory(url: str) -> None:
                 reply = await call("Cart", "ann", "add", 1)
             found = await storage.get(Cart, "ann")
             assert found and found.state["count"] == reply == found.version  # one for each write
+
+    in_runtime(url, work)
+
+
+def test_a_turn_that_outlived_its_activation_does_not_end_the_next_one(url: str) -> None:
+    before, after = asyncio.Event(), asyncio.Event()
+
+    class Slow(Basket):
+        async def add(self, amount: int) -> int:
+            if amount == 1000:
+                await self._state_manager.contains_state("count")
+                await before.wait()
+            count = await super().add(amount)
+            if amount == 10:
+                await after.wait()
+            return count
+
+    async def work(storage: AsyncSQLStorage) -> None:
+        await ActorRuntime.register_actor(Slow, actor_factory=stored_in(storage))
+        await call("Slow", "ann", "add", 1)
+        old = asyncio.ensure_future(call("Slow", "ann", "add", 1000))
+        await asyncio.sleep(0.05)
+        await ActorRuntime.deactivate(
+            "Slow", "ann"
+        )  # the sidecar waits for a turn, but not for ever
+        assert await call("Slow", "ann", "add", 1) == 2
+        turn = asyncio.ensure_future(call("Slow", "ann", "add", 10))
+        await asyncio.sleep(0.05)
+        before.set()
+        with pytest.raises(DaprInternalError):
+            await old
+        after.set()
+        assert await turn == 12
+        found = await storage.get(Slow, "ann")
+        assert found and found.state == {"count": 12}
+
+    in_runtime(url, work)
+
+
+def test_a_runtime_that_does_not_tell_what_is_active_ends_it_all_the_same(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Later:
+        deactivate = ActorRuntime.deactivate
+
+    async def work(storage: AsyncSQLStorage) -> None:
+        await call("Cart", "ann", "add", 1)
+        await storage.put(Cart, "ann", {"count": 10})
+        with pytest.raises(DaprInternalError):
+            await call("Cart", "ann", "add", 1)
+        assert await call("Cart", "ann", "add", 1) == 11
+
+    monkeypatch.setattr(dapr, "ActorRuntime", Later)
+    in_runtime(url, work)
+
+
+def test_a_call_that_waits_for_a_write_that_fails_reads_nothing_old(url: str) -> None:
+    async def work(storage: AsyncSQLStorage) -> None:
+        await call("Basket", "ann", "add", 1)
+        await storage.put(Basket, "ann", {"count": 1, "zero": 0})
+        calls = call("Basket", "ann", "add", 1), call("Basket", "ann", "names")
+        told = await asyncio.gather(*calls, return_exceptions=True)
+        assert [type(error) for error in told] == [DaprInternalError] * 2
+        assert await call("Basket", "ann", "names") == ["zero", "count"]
 
     in_runtime(url, work)
 

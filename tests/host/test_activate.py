@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from tests.host.memory import MemoryStorage, Puppet, increment, on_loop, peek, rest
+from tests.host.memory import MemoryStorage, Puppet, increment, on_loop, peek, rest, returning
 from theater_sql.errors import Unavailable
-from theater_sql.host import Theater
+from theater_sql.host import NoPersist, Theater
 
 
 @on_loop
@@ -51,3 +51,12 @@ async def test_it_takes_its_turn_behind_what_was_sent() -> None:
         assert await theater.ask(Puppet, "a", increment) == 2
         assert await stored
     assert storage.calls == ["get", "put", "put"]
+
+
+@on_loop
+async def test_a_state_that_is_in_memory_alone_is_one() -> None:
+    storage = MemoryStorage()
+    async with Theater(storage) as theater:
+        await theater.ask(Puppet, "a", returning(NoPersist("memory")))
+        assert await theater.activate(Puppet, "a")
+    assert not storage.rows

@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 
 from tests.host.memory import Failures, MemoryStorage, Puppet, increment, on_loop, peek
-from theater_sql.host import Actor, NoUpdate, Outcome, Persist, Theater, TheaterClosed
+from theater_sql.host import (
+    Actor,
+    AskTimeout,
+    NoUpdate,
+    Outcome,
+    Persist,
+    Theater,
+    TheaterClosed,
+)
 
 
 @on_loop
@@ -173,3 +181,38 @@ async def test_a_closed_theater_leaves_no_timer() -> None:
         await theater.ask(Puppet, "a", increment)
         await theater.send(Puppet, "b", increment)
     assert all(timer.cancelled() for timer in loop._scheduled)
+
+
+@on_loop
+async def test_after_a_cancelled_close_an_ask_still_has_its_timeout() -> None:
+    storage = MemoryStorage()
+    gate = storage.gates["put"] = asyncio.Event()
+    theater = Theater(storage, ask_timeout=5)
+    asking = asyncio.ensure_future(theater.ask(Puppet, "a", increment))
+    await storage.until("put")
+    closing = asyncio.ensure_future(theater.close())
+    await asyncio.sleep(1)
+    closing.cancel()
+    with pytest.raises(AskTimeout):
+        await asking
+    gate.set()
+
+
+@on_loop
+async def test_a_close_waits_for_what_is_under_way_though_another_was_cancelled() -> None:
+    storage = MemoryStorage()
+    gate = storage.gates["put"] = asyncio.Event()
+    theater = Theater(storage)
+    await theater.send(Puppet, "a", increment)
+    await storage.until("put")
+    first, second = (asyncio.ensure_future(theater.close()) for _ in range(2))
+    await asyncio.sleep(1)
+    first.cancel()
+    await asyncio.sleep(1)
+    third = asyncio.ensure_future(theater.close())
+    await asyncio.sleep(1)
+    assert (first.done(), second.done(), third.done()) == (True, False, False)
+    gate.set()
+    await asyncio.gather(second, third)
+    assert storage.state(Puppet, "a") == 1
+    assert not theater._activations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from contextvars import ContextVar
 from typing import Any
 from uuid import UUID
 
@@ -303,6 +304,38 @@ async def test_actors_ask_each_other_but_not_themselves() -> None:
             await theater.ask(Boss, "b", "b")
         with pytest.raises(RuntimeError, match=r"Boss\['a'\]: an actor that asks itself"):
             await theater.ask(Boss, "b", "a")
+
+
+@on_loop
+async def test_an_actor_does_not_run_in_the_context_of_a_sender() -> None:
+    user: ContextVar[str] = ContextVar("user", default="nobody")
+    seen: list[str] = []
+
+    def look(method: str, state: Any) -> NoUpdate:
+        seen.append(user.get())
+        user.set("the actor's own")
+        return NoUpdate()
+
+    async def send_as(name: str) -> None:
+        user.set(name)
+        await theater.ask(Puppet, "a", look)
+
+    async with Theater(MemoryStorage()) as theater:
+        for _ in range(2):
+            await asyncio.gather(send_as("ann"), send_as("bob"))
+            await rest()
+    assert seen == ["nobody", "the actor's own"] * 2
+
+
+@on_loop
+async def test_actors_run_where_tasks_start_at_once() -> None:
+    loop = asyncio.get_running_loop()
+    loop.set_task_factory(getattr(asyncio, "eager_task_factory", None))  # Python 3.12 has it
+    storage = MemoryStorage()
+    async with Theater(storage) as theater:
+        await asyncio.gather(*[theater.ask(Puppet, number % 3, increment) for number in range(9)])
+        await theater.send(Puppet, 0, increment)
+    assert [storage.state(Puppet, number) for number in range(3)] == [4, 3, 3]
 
 
 DISTINCT: list[ActorId] = [

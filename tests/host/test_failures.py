@@ -306,7 +306,7 @@ async def test_an_on_error_that_raises_stops_nobody(caplog: pytest.LogCaptureFix
     assert "secret" not in caplog.text
 
 
-@pytest.mark.parametrize("nonsense", [-1, float("nan"), "soon", None])
+@pytest.mark.parametrize("nonsense", [-1, float("nan"), "soon", None, 10**400])
 @on_loop
 async def test_a_failing_time_to_live_costs_the_memory_but_no_message(nonsense: Any) -> None:
     class Timeless(Puppet):
@@ -315,13 +315,14 @@ async def test_a_failing_time_to_live_costs_the_memory_but_no_message(nonsense: 
 
     storage = MemoryStorage()
     failures = Failures()
-    async with Theater(storage, on_error=failures) as theater:
+    async with Theater(storage, max_activations=1, on_error=failures) as theater:
         assert await theater.ask(Timeless, "a", increment) == 1
         await rest()
+        assert not theater._activations
         assert await theater.ask(Timeless, "a", increment) == 2
     assert storage.calls == ["get", "put"] * 2
     assert [failure.message for failure in failures] == [None, None]
-    assert set(failures.errors) <= {ValueError, TypeError}
+    assert set(failures.errors) <= {ValueError, TypeError, OverflowError}
 
 
 @on_loop
@@ -338,3 +339,16 @@ async def test_a_state_that_a_crash_left_half_done_is_not_used() -> None:
         with pytest.raises(ValueError, match="half way"):
             await theater.ask(Puppet, "a", spoil)
         assert await theater.ask(Puppet, "a", peek) == ("process", [])
+
+
+def test_an_on_error_that_would_have_to_be_awaited_is_refused() -> None:
+    async def on_error(failure: Failure) -> None:
+        pass
+
+    with pytest.raises(TypeError, match="on_error is not awaited"):
+        Theater(MemoryStorage(), on_error=on_error)
+
+
+def test_to_process_a_message_again_for_ever_is_refused() -> None:
+    with pytest.raises(ValueError, match="conflict_retries is at least 0"):
+        Theater(MemoryStorage(), conflict_retries=-1)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -68,6 +70,17 @@ async def test_each_message_starts_the_time_anew() -> None:
         await asyncio.sleep(0.3)
         await theater.ask(Brief, "a", peek)
     assert storage.calls == ["get", "get"]
+
+
+@pytest.mark.parametrize("seconds", [Decimal("0.5"), Fraction(1, 2), True])
+@on_loop
+async def test_a_time_is_any_number(seconds: Any) -> None:
+    async with Theater(MemoryStorage(), max_activations=1) as theater:
+        await theater.ask(Brief, "a", living(seconds))
+        await asyncio.sleep(0.4)
+        assert len(theater._idle) == len(theater._activations) == 1
+        await asyncio.sleep(0.7)
+        assert not theater._activations
 
 
 @pytest.mark.parametrize(("before", "after"), [(600, 0.03), (math.inf, 0.03), (0.03, 600)])

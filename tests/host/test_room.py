@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from theater_sql.host import (
     Theater,
     TheaterClosed,
 )
+from theater_sql.host.deadlines import KEPT
 
 FULL = r"Puppet\['a'\]: its mailbox is full; the message was not accepted"
 CROWDED = r"Puppet\['b'\]: too many actors are busy; the message was not accepted"
@@ -281,3 +283,48 @@ async def test_who_waits_in_a_crowd_is_refused_by_a_theater_that_drains() -> Non
 def test_a_mailbox_has_room() -> None:
     with pytest.raises(ValueError, match="max_mailbox is at least 1"):
         Theater(MemoryStorage(), max_mailbox=0)
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 10])
+@on_loop
+async def test_senders_that_come_and_go_never_make_it_crowded(most: int) -> None:
+    chance = random.Random(most)
+    busy = 0
+
+    async def sender(theater: Theater) -> None:
+        nonlocal busy
+        for _ in range(50):
+            door = chance.choice([theater.ask, theater.send])
+            await door(Puppet, chance.randrange(20), increment)
+            for _ in range(chance.randrange(4)):
+                busy = max(busy, len(theater._activations) - len(theater._idle))
+                await asyncio.sleep(0)
+
+    async with Theater(MemoryStorage(), max_activations=most) as theater:
+        await asyncio.gather(*[sender(theater) for _ in range(20)])
+    assert busy == most
+
+
+@on_loop
+async def test_who_gave_up_in_a_crowd_leaves_nothing_behind() -> None:
+    storage = MemoryStorage()
+    gate = storage.gates["get"] = asyncio.Event()
+    async with Theater(storage, max_activations=1) as theater:
+        await theater.send(Puppet, "a", increment)
+        for number in range(100):
+            with pytest.raises(Overloaded):
+                await theater.ask(Puppet, number, increment, timeout=0.01)
+        assert not theater._gate._waiting
+        gate.set()
+
+
+@on_loop
+async def test_who_waited_in_a_crowd_leaves_no_timer_behind() -> None:
+    async with Theater(MemoryStorage(), max_activations=1) as theater:
+
+        async def asker(number: int) -> None:
+            for _ in range(50):
+                await theater.ask(Puppet, number, increment)
+
+        await asyncio.gather(*[asker(number) for number in range(10)])
+        assert len(theater._deadlines._timers) <= KEPT

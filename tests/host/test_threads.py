@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import subprocess
 import sys
 import threading
@@ -168,6 +169,28 @@ def test_a_forked_child_is_refused_and_its_parent_goes_on() -> None:
         assert theater.ask(Puppet, "a", increment) == 2
 
 
+def test_a_child_forked_while_others_hand_messages_over_is_refused_too() -> None:
+    def child() -> None:
+        signal.alarm(5)  # which ends it, if it waits
+        with pytest.raises(TheaterClosed):
+            theater.ask(Puppet, "a", increment)
+        theater.close()
+
+    def work(number: int) -> None:
+        while not done.is_set():
+            theater.ask(Puppet, number, peek)
+
+    done = threading.Event()
+    with SyncTheater(Theater(MemoryStorage())) as theater, ThreadPoolExecutor(4) as pool:
+        working = [pool.submit(work, number) for number in range(4)]
+        try:
+            assert [in_child(child) for _ in range(20)] == [0] * 20
+        finally:
+            done.set()
+        for each in working:
+            each.result()
+
+
 UNCLOSED = """
 import sys
 from tests.faults.support import ACTORS
@@ -189,3 +212,44 @@ def test_what_was_sent_before_the_end_of_the_interpreter_is_stored(url: str) -> 
     assert (done.returncode, done.stderr) == (0, "")
     with direct(url) as storage:
         assert [found(storage, str(n)).state.count for n in range(10)] == [50] * 10
+
+
+ENDED = """
+import threading
+from tests.host.memory import MemoryStorage, Puppet, increment
+from theater_sql.host import SyncTheater, Theater, TheaterClosed
+
+
+class Exits(Puppet):
+    __actor_name__ = "Exits"
+
+    def init(self, actor_id, message):
+        raise SystemExit
+
+
+def ask(actor):
+    try:
+        while True:
+            theater.ask(actor, "a", increment)
+    except TheaterClosed:
+        pass
+
+
+for _ in range(30):
+    theater = SyncTheater(Theater(MemoryStorage()))
+    actors = Puppet, Puppet, Puppet, Exits
+    threads = [threading.Thread(target=ask, args=[actor], daemon=True) for actor in actors]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(5)
+    theater.close()
+    print("waits" if any(thread.is_alive() for thread in threads) else "told")
+"""
+
+
+def test_an_actor_that_ends_the_thread_leaves_nobody_waiting() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ENDED], stdout=subprocess.PIPE, text=True, timeout=60
+    )
+    assert done.stdout.split() == ["told"] * 30

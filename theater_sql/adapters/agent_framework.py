@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -32,6 +33,14 @@ class SessionConflict(IntegrationException):
     """The stored session is not the one that was got; nothing was written. Get it again."""
 
 
+class _Seen:
+    """What a session is known to be stored as, by id; two that set it at once take turns."""
+
+    def __init__(self, etags: dict[str, Etag]) -> None:
+        self.etags = etags
+        self.turn = asyncio.Lock()
+
+
 class SQLSessionStore(SessionStore):
     """A session store in SQL.
 
@@ -45,7 +54,7 @@ class SQLSessionStore(SessionStore):
         super().__init__()
         self._storage = storage
         self._actor_type = actor_type
-        self._etags: WeakKeyDictionary[AgentSession, dict[str, Etag]] = WeakKeyDictionary()
+        self._seen: WeakKeyDictionary[AgentSession, _Seen] = WeakKeyDictionary()
 
     async def get(self, session_id: str) -> AgentSession | None:
         """Return the stored session, or None where there is none."""
@@ -55,19 +64,20 @@ class SQLSessionStore(SessionStore):
         if not found:
             return None
         session = _restored(found.state)
-        self._etags[session] = {session_id: found.etag}
+        self._seen[session] = _Seen({session_id: found.etag})
         return session
 
     async def set(self, session_id: str, session: AgentSession) -> None:
         """Store the session, or raise ``SessionConflict``."""
         self.validate_session_id(session_id)
         stored = _stored(session)
-        etags = self._etags.setdefault(session, {})
-        expect = etags.get(session_id, ABSENT)
-        with _raising_framework_errors():
-            etags[session_id] = await self._storage.put(
-                self._actor_type, session_id, stored, expect=expect
-            )
+        seen = self._seen.setdefault(session, _Seen({}))
+        async with seen.turn:
+            expect = seen.etags.get(session_id, ABSENT)
+            with _raising_framework_errors():
+                seen.etags[session_id] = await self._storage.put(
+                    self._actor_type, session_id, stored, expect=expect
+                )
 
     async def delete(self, session_id: str) -> None:
         """Delete whatever is stored under the id; to set a session got before is a conflict."""
@@ -90,8 +100,10 @@ def _stored(session: AgentSession) -> StoredSession:
 def _restored(stored: Any) -> AgentSession:
     try:
         return AgentSession.from_dict(stored)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise IntegrationException("the stored row can't be restored as a session") from error
+    except Exception as error:  # of the framework, or of a decoder that was registered with it
+        kind = type(error.__cause__ or error).__name__
+    # Out here, since an exception keeps the one it was raised in, whose text may quote the state.
+    raise IntegrationException(f"the stored row can't be restored as a session: {kind}")
 
 
 @contextmanager

@@ -117,14 +117,15 @@ class _State:
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[dict[str, Any]]:
         """Give all values as of one moment, so that one etag is right for all of them."""
-        if self._has_ended:
-            await self._end()  # again, since it can have been cancelled
-            raise DaprInternalError(
-                f"{self._address[0]}[{self._address[1]!r}]: an earlier write of this activation "
-                "failed; nothing was written now; call again"
-            )
         async with self._lock:
-            yield await self._read()
+            if not self._has_ended:  # nor while this waited for the lock
+                yield await self._read()
+                return
+        await self._end()  # again, since it can have been cancelled
+        raise DaprInternalError(
+            f"{self._address[0]}[{self._address[1]!r}]: an earlier write of this activation "
+            "failed; nothing was written now; call again"
+        )
 
     async def _read(self) -> dict[str, Any]:
         if self._values is None:
@@ -151,7 +152,20 @@ class _State:
         """Have the next call start a new activation. The actor may read while it is deactivated."""
         self._has_ended = True
         with suppress(Exception):  # not active yet, or the actor's own; the cause matters more
-            await ActorRuntime.deactivate(*self._address)
+            if await self._is_active():
+                await ActorRuntime.deactivate(*self._address)
+
+    async def _is_active(self) -> bool:
+        """Tell whether calls come here: what a newer activation is about to write is not to go.
+
+        The sidecar may have deactivated this one in the middle of a turn, which then went on.
+        """
+        try:
+            manager = await ActorRuntime._get_actor_manager(self._address[0])
+            active = manager._active_actors.get(self._address[1])
+        except AttributeError:  # of a later Dapr, perhaps: there is no public way to ask
+            return True
+        return active is not None and active.runtime_ctx.state_provider is self
 
 
 def _changed(values: dict[str, Any], changes: Iterable[ActorStateChange[Any]]) -> dict[str, Any]:

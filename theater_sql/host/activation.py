@@ -68,7 +68,7 @@ class Activation:
         seconds = self.role.actor.time_to_live(self._state, self.actor_id)
         if not seconds >= 0:  # NaN too
             raise ValueError(f"{self!r}: time_to_live returned {seconds!r}")
-        return seconds
+        return float(seconds)  # what can't be one fails here, where it costs no more than memory
 
     def expire(self, future: asyncio.Future[Any], seconds: float) -> None:
         """Tell a sender that nothing came of its message in time."""

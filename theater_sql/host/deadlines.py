@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from typing import Any, Protocol
+from typing import Any, Final, Protocol, TypeAlias
+
+KEPT: Final = 16
+"""How many different times to wait keep their timer while nobody waits."""
 
 
 class Waited(Protocol):
@@ -12,6 +15,9 @@ class Waited(Protocol):
 
     def expire(self, future: asyncio.Future[Any], seconds: float) -> None:
         """Tell the sender that nothing came in time, unless something did."""
+
+
+_Queue: TypeAlias = OrderedDict[asyncio.Future[Any], tuple[float, Waited]]
 
 
 class Deadlines:
@@ -23,7 +29,7 @@ class Deadlines:
     """
 
     def __init__(self) -> None:
-        self._queues: dict[float, OrderedDict[asyncio.Future[Any], tuple[float, Waited]]] = {}
+        self._queues: dict[float, _Queue] = {}
         self._timers: dict[float, asyncio.TimerHandle] = {}
 
     async def wait(self, future: asyncio.Future[Any], waited: Waited, seconds: float) -> Any:
@@ -38,11 +44,20 @@ class Deadlines:
             return await future
         finally:
             queue.pop(future, None)
+            if not queue and len(self._queues) > KEPT:
+                self._forget(seconds, queue)
 
     def close(self) -> None:
-        """Leave no timer behind."""
-        for timer in self._timers.values():
-            timer.cancel()
+        """Leave no timer behind, save for those who still wait."""
+        for seconds, queue in list(self._queues.items()):
+            if all(future.done() for future in queue):
+                self._forget(seconds, queue)
+
+    def _forget(self, seconds: float, queue: _Queue) -> None:
+        """Drop a queue: what is left of the time at a gate is hardly ever the same twice."""
+        if self._queues.get(seconds) is queue:
+            del self._queues[seconds]
+            self._timers.pop(seconds).cancel()
 
     def _ring(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()

@@ -48,9 +48,9 @@ class IdleActors:
         """Leave out an activation, if it is here: it is busy now."""
         self._order.pop(activation, None)
 
-    def pop_oldest(self) -> Activation | None:
+    def pop_oldest(self) -> Activation:
         """Leave out the activation that is idle for longest, and return it."""
-        return self._order.popitem(last=False)[0] if self._order else None
+        return self._order.popitem(last=False)[0]
 
     def close(self) -> None:
         """Forget everything, and leave no timer behind."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,8 @@ class Reports:
     """Tells an error to the one who asked, and to ``on_error`` where nobody waits for a reply."""
 
     def __init__(self, on_error: Callable[[Failure], object]) -> None:
+        if inspect.iscoroutinefunction(on_error):
+            raise TypeError("on_error is not awaited: give a plain function, it may start a task")
         self._on_error = on_error
 
     def fail(self, actor: Addressed, envelope: Envelope, error: BaseException) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from typing import Any, Final, Self
 
 from theater_sql.contract import ActorId, AsyncStorage, Storage
@@ -67,6 +67,8 @@ class Theater:
             raise TypeError("Theater awaits its storage: use AsyncSQLStorage, not SQLStorage")
         if max_mailbox < 1:
             raise ValueError("max_mailbox is at least 1: an actor gets its messages through it")
+        if conflict_retries < 0:
+            raise ValueError("conflict_retries is at least 0, which is to give up at once")
         self._max_activations = max_activations
         self._max_mailbox = max_mailbox
         self._ask_timeout = ask_timeout
@@ -78,6 +80,8 @@ class Theater:
         self._idle = IdleActors(self._dismiss)
         self._gate = Gate(self._is_crowded)
         self._deadlines = Deadlines()
+        self._context = copy_context()
+        self._context.run(_inside.set, self)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._draining = False
         self._closed = False
@@ -135,7 +139,7 @@ class Theater:
     async def activate(
         self, actor: type[Actor[Any]], actor_id: ActorId, *, timeout: float | None = None
     ) -> bool:
-        """Read an actor into memory ahead of its first message, and tell whether it is stored."""
+        """Read an actor into memory ahead of its first message, and tell whether it has a state."""
         stored: bool = await self.ask(actor, actor_id, ACTIVATE, timeout=timeout)
         return stored
 
@@ -157,7 +161,7 @@ class Theater:
             self._closed = True
             self._idle.close()
             self._deadlines.close()
-            self._activations.clear()
+            self._activations = {key: act for key, act in self._activations.items() if act.task}
 
     def _refuse_senders(self) -> None:
         if asyncio.current_task() in self._tasks():
@@ -165,9 +169,9 @@ class Theater:
         self._draining = True
         self._gate.open()  # to tell one waiting sender after the other
 
-    def _is_crowded(self) -> bool:
+    def _is_crowded(self, coming: int) -> bool:
         """Tell whether as many actors are busy as may be in memory; there is room for one."""
-        busy = len(self._activations) - len(self._idle)
+        busy = len(self._activations) - len(self._idle) + coming
         return not self._draining and busy >= max(1, self._max_activations)
 
     async def _pass_gate(self, actor: type[Actor[Any]], actor_id: ActorId, seconds: float) -> float:
@@ -192,7 +196,8 @@ class Theater:
         if activation.mailbox is None:
             self._idle.remove(activation)
             activation.mailbox = Mailbox(self._max_mailbox)
-            activation.task = asyncio.get_running_loop().create_task(self._run(activation))
+            # Not in the sender's context, for others send too; nor eagerly, before its message.
+            activation.task = asyncio.Task(self._run(activation), context=self._context.copy())
         elif envelope.reply is not None and asyncio.current_task() is activation.task:
             raise RuntimeError(f"{activation!r}: an actor that asks itself would wait for ever")
         return activation, activation.mailbox.put(envelope)
@@ -221,7 +226,6 @@ class Theater:
 
     async def _run(self, activation: Activation) -> None:
         """Process the mailbox until it is empty."""
-        _inside.set(self)
         mailbox = activation.mailbox
         assert mailbox is not None
         turns = 0
@@ -278,11 +282,8 @@ class Theater:
             self._evict()
 
     def _evict(self) -> None:
-        while len(self._activations) > self._max_activations:
-            oldest = self._idle.pop_oldest()
-            if oldest is None:
-                return
-            self._dismiss(oldest)
+        while len(self._activations) > self._max_activations and len(self._idle):
+            self._dismiss(self._idle.pop_oldest())
 
     def _dismiss(self, activation: Activation) -> None:
         activation.forget()

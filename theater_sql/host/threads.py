@@ -6,13 +6,16 @@ import asyncio
 import atexit
 import threading
 from collections.abc import Coroutine
-from concurrent.futures import Future, wait
-from typing import Any, Self
+from concurrent.futures import CancelledError, Future, InvalidStateError, wait
+from contextlib import suppress
+from typing import Any, Final, Self
 
 from theater_sql.contract import ActorId
 from theater_sql.host.actor import Actor
 from theater_sql.host.failures import NOT_ACCEPTED, TheaterClosed
 from theater_sql.host.theater import Theater
+
+ENDED: Final = "the Theater's event loop has ended; the message may have been processed"
 
 
 class SyncTheater:
@@ -77,14 +80,19 @@ class SyncTheater:
         """See ``Theater.close``; the thread ends too."""
         if threading.current_thread() is self._thread:
             raise RuntimeError("an actor that closes its Theater would wait for itself")
-        with self._lock:
-            first, self._closing = not self._closing, True
-        if first and self._thread.is_alive():  # a fork has none: it is its parent's
+        closing = None
+        if self._thread.is_alive():  # a fork has none, and its lock may be shut for ever
+            with self._lock:
+                first, self._closing = not self._closing, True
+                closing = self._run(self._theater.close()) if first else None
+        if closing is not None:
             try:
-                asyncio.run_coroutine_threadsafe(self._theater.close(), self._loop).result()
+                with suppress(CancelledError, TheaterClosed):  # the loop has ended by itself
+                    closing.result()
             finally:
                 wait(list(self._calls))
-                self._loop.call_soon_threadsafe(self._end.set)
+                with suppress(RuntimeError):  # as before
+                    self._loop.call_soon_threadsafe(self._end.set)
         atexit.unregister(self.close)
         self._thread.join()
 
@@ -97,20 +105,39 @@ class SyncTheater:
         try:
             return future.result()
         except BaseException:
+            if future.cancelled():
+                raise TheaterClosed(ENDED) from None
             future.cancel()  # Ctrl-C, say: nobody waits any more
             raise
 
     def _start(self, call: Coroutine[Any, Any, Any]) -> Future[Any]:
         if threading.current_thread() is self._thread:
             raise RuntimeError("an actor that waits in its own thread would wait for ever: await")
-        with self._lock:  # whatever starts before the end of the loop is waited for
-            if self._closing or not self._thread.is_alive():
-                raise TheaterClosed(f"the Theater is closed; {NOT_ACCEPTED}")
+        if self._thread.is_alive():  # as in close
+            with self._lock:  # whatever starts before the end of the loop is waited for
+                if not self._closing:
+                    return self._run(call)
+        raise TheaterClosed(f"the Theater is closed; {NOT_ACCEPTED}")
+
+    def _run(self, call: Coroutine[Any, Any, Any]) -> Future[Any]:
+        try:
             future = asyncio.run_coroutine_threadsafe(call, self._loop)
-            self._calls.add(future)
+        except RuntimeError:  # the loop is closed
+            call.close()
+            future = Future()
+            future.set_exception(TheaterClosed(f"the Theater is closed; {NOT_ACCEPTED}"))
+            return future
+        self._calls.add(future)
         future.add_done_callback(self._calls.discard)
         return future
 
     def _work(self) -> None:
-        with self._runner:
-            self._runner.run(self._end.wait())
+        try:
+            with self._runner:
+                self._runner.run(self._end.wait())
+        finally:  # which an actor may have brought about, with a SystemExit
+            with self._lock:
+                self._closing = True
+            for future in list(self._calls):
+                with suppress(InvalidStateError):
+                    future.set_exception(TheaterClosed(ENDED))
