@@ -13,9 +13,17 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 
-def run_blocks(document: str, folder: Path, *options: str) -> str:
+def blocks_of(document: str) -> list[str]:
     text = (ROOT / document).read_text()
-    program = "\n".join(re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE))
+    return re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+def run_blocks(document: str, folder: Path) -> str:
+    """Run the examples of a page, in order, as one program; return what it prints."""
+    return run_program("\n".join(blocks_of(document)), folder)
+
+
+def run_program(program: str, folder: Path, *options: str) -> str:
     script = folder / "example.py"
     script.write_text(program)
     done = subprocess.run(
