@@ -23,7 +23,15 @@ from tests.host.memory import (
 )
 from theater_sql.contract import NOT_PRESENT
 from theater_sql.errors import Conflict, CorruptState, Unavailable
-from theater_sql.host import Actor, Failure, NoPersist, Persist, Stop, Theater
+from theater_sql.host import (
+    Actor,
+    Failure,
+    InvalidOutcome,
+    NoPersist,
+    Persist,
+    Stop,
+    Theater,
+)
 
 DOWN = "the database is down; nothing was written"
 
@@ -116,7 +124,7 @@ async def test_an_unknown_return_value_is_the_senders_type_error(
     storage.write(actor, "a", "row")
     async with Theater(storage) as theater:
         await theater.ask(actor, "a", returning(NoPersist("memory")))
-        with pytest.raises(TypeError, match=r"Puppet\['a'\]: the actor returned a .*; nothing was"):
+        with pytest.raises(InvalidOutcome, match=r"the actor returned a .*; nothing was"):
             await theater.ask(actor, "a", returning(nonsense))
         assert await theater.ask(actor, "a", peek) == ("process", "row")
     assert storage.state(actor, "a") == "row"

@@ -4,7 +4,7 @@ Subclass ``Actor``, send to it through a ``Theater``, or through a ``SyncTheater
 """
 
 from theater_sql.host.actor import Actor
-from theater_sql.host.failures import AskTimeout, Failure, Overloaded, TheaterClosed
+from theater_sql.host.failures import AskTimeout, Failure, InvalidOutcome, Overloaded, TheaterClosed
 from theater_sql.host.outcome import NO_UPDATE, NoPersist, NoUpdate, Outcome, Persist, Stop, Turn
 from theater_sql.host.theater import Theater
 from theater_sql.host.threads import SyncTheater
@@ -14,6 +14,7 @@ __all__ = [
     "Actor",
     "AskTimeout",
     "Failure",
+    "InvalidOutcome",
     "NoPersist",
     "NoUpdate",
     "Outcome",

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from theater_sql.contract import ActorId, Found, NotPresent
 from theater_sql.errors import Conflict
-from theater_sql.host.failures import NOT_ACCEPTED, Overloaded, address, late
+from theater_sql.host.failures import NOT_ACCEPTED, InvalidOutcome, Overloaded, address, late
 from theater_sql.host.handles import Handle
 from theater_sql.host.mailbox import Mailbox
 from theater_sql.host.outcome import OUTCOMES, NoPersist, NoUpdate, Outcome, Persist, Stop
@@ -130,7 +130,7 @@ class Activation:
         outcome = await turn if inspect.isawaitable(turn) else turn
         if isinstance(outcome, OUTCOMES):
             return outcome
-        raise TypeError(
+        raise InvalidOutcome(
             f"{self!r}: the actor returned a {type(outcome).__name__}; nothing was stored; "
             "return Persist(state), NoPersist(state), NO_UPDATE or a Stop"
         )

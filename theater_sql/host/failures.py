@@ -27,6 +27,10 @@ class Overloaded(TheaterSQLError, TimeoutError):
     """There was no room for a message in time. It was not accepted."""
 
 
+class InvalidOutcome(TheaterSQLError, TypeError):
+    """An actor returned something that is no outcome; nothing was stored."""
+
+
 class Addressed(Protocol):
     """An actor as its senders know it; its ``repr`` is what messages about it begin with."""
 

@@ -15,7 +15,7 @@ from theater_sql.migrations.places import Place, placed, placing
 from theater_sql.migrations.promotion import Promotion, waiting_types
 from theater_sql.registry import ActorRegistry
 
-_MEND: Final = "run the migrations, or make one first (alembic revision --autogenerate)"
+_MEND: Final = "run the migrations, or make one first (theater-sql revision)"
 
 
 def differences(engine: Engine, registry: ActorRegistry) -> list[str]:
