@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, Final, Self
 
 from ray import cloudpickle
@@ -52,6 +53,15 @@ class RayTheater:
         max_waiting: int = 100_000,
         on_error: Callable[[Failure], object] = log_failure,
     ) -> None:
+        self._another = partial(
+            RayTheater,
+            pool,
+            namespace=namespace,
+            ask_timeout=ask_timeout,
+            resend_for=resend_for,
+            max_waiting=max_waiting,
+            on_error=on_error,
+        )
         self._hosts = Hosts(pool, namespace)
         self._ask_timeout = ask_timeout
         self._resend_for = resend_for
@@ -64,6 +74,10 @@ class RayTheater:
         self._ready: dict[HostOfMap, dict[Outbox, None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._emptied: asyncio.Event | None = None
+
+    def __reduce__(self) -> Any:
+        # Another client: were it the same, hosts would take its messages for those of this one.
+        return self._another, ()
 
     async def __aenter__(self) -> Self:
         return self
