@@ -70,3 +70,12 @@ class Forgetful(Actor[str]):
 
     def process(self, state: str, actor_id: Any, message: str) -> Outcome[str]:
         return Stop.delete(reply="forgotten") if message == "forget" else Persist(message)
+
+
+class Relay(Actor[int]):
+    """Sends so many messages to a slow actor."""
+
+    async def process(self, state: int | None, actor_id: Any, message: int) -> Outcome[int]:
+        for _ in range(message):
+            await self.theater.send(Waiter, actor_id, 0.02)
+        return Persist(message)

@@ -10,10 +10,10 @@ import pytest
 import ray
 
 from tests.conftest import Figure
-from tests.ray.actors import Counter
+from tests.ray.actors import Counter, Relay, Waiter, actors
 from tests.ray.load import Load, run_load
 from tests.ray.support import counts
-from theater_sql import ConfigurationError
+from theater_sql import ConfigurationError, SQLStorage
 from theater_sql.adapters.ray import Pool, RayTheater, scale, stop
 
 
@@ -33,6 +33,25 @@ def test_growing_and_shrinking_under_load(pool: Pool, figure: Figure) -> None:
         f"time without an answer: {', '.join(f'{gap:.1f}' for gap in gaps)} s"
     )
     assert counts(pool.url) == load.acknowledged
+
+
+def test_what_actors_have_sent_is_not_lost_with_their_host(pool: Pool) -> None:
+    names = [f"relay {number}" for number in range(10)]
+
+    async def test() -> None:
+        await scale(pool, 3)
+        async with RayTheater(pool.name) as theater:
+            await asyncio.gather(*[theater.ask(Relay, name, 100) for name in names])
+            await scale(pool, 1)  # while most of what they have sent waits
+            async with asyncio.timeout(30):
+                while waited() != [100] * len(names):
+                    await asyncio.sleep(0.2)
+
+    def waited() -> list[int]:
+        with SQLStorage(pool.url, actors) as storage:
+            return [found.state if (found := storage.get(Waiter, name)) else 0 for name in names]
+
+    asyncio.run(test())
 
 
 def test_a_pool_of_no_host_is_refused(pool: Pool) -> None:

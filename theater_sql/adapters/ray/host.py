@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -22,6 +23,8 @@ DRAIN: Final = 5.0
 """Seconds in which messages under way have to end when the pool is resized."""
 LONGEST_PAUSE: Final = 15.0
 """Seconds after which a host goes on that was told to pause and never to go on."""
+LAST_LETTERS: Final = 60.0
+"""Seconds in which what its actors have sent has to be taken before a host ends."""
 CONFLICT_RETRIES: Final = 10
 KEPT_FOR: Final = 60.0
 """Seconds for which the answer to a slow letter is kept."""
@@ -98,6 +101,12 @@ class Host:
             self._is_paused = True
             await self._forget()
             self._alarm = asyncio.get_running_loop().call_later(LONGEST_PAUSE, self._end_pause)
+
+    async def leave(self) -> None:
+        """Have others take what the actors here have sent to them: this host ends."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_LETTERS):
+                await self._sender.close()
 
     async def resume(self) -> Map:
         """Go on, with the map that is stored; return it."""

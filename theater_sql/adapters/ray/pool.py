@@ -28,6 +28,7 @@ async def scale(pool: Pool, hosts: int) -> None:
     await asyncio.gather(*[_tell(host, "pause") for host in running + surplus])
     await _tell(running[0], "resize", hosts)
     await asyncio.gather(*[_tell(host, "resume") for host in running])
+    await asyncio.gather(*[_tell(host, "leave") for host in surplus])
     for host in surplus:
         ray.kill(host)
 
