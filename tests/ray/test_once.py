@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 from ray import cloudpickle
 
 from tests.ray.actors import Counter
-from tests.ray.local import Local, run
+from tests.ray.local import Deliver, HostDied, Local, run
+from theater_sql import OutcomeUnknown, Put, Unavailable
 
 
 def test_a_theater_that_travels_is_another_client(sqlite_url: str) -> None:
@@ -14,5 +18,70 @@ def test_a_theater_that_travels_is_another_client(sqlite_url: str) -> None:
         for count in (1, 2):  # as in tasks of Ray, whose function refers to one theater
             async with local.connect(cloudpickle.loads(data)) as copy:
                 assert await copy.ask(Counter, "a", 1) == count
+
+    run(sqlite_url, test)
+
+
+def test_a_commit_in_doubt_is_looked_up(url: str) -> None:
+    async def test(local: Local) -> None:
+        lose_acknowledgement(local)
+        async with local.client() as client:
+            assert await client.ask(Counter, "a", 1) == 1
+            assert await client.ask(Counter, "a", 2) == 2
+
+    run(url, test)
+
+
+def test_a_commit_in_doubt_is_told_when_it_can_not_be_looked_up(sqlite_url: str) -> None:
+    async def test(local: Local) -> None:
+        lose_acknowledgement(local, then_unavailable=True)
+        async with local.client() as client:
+            with pytest.raises(OutcomeUnknown):  # and not that nothing was written
+                await client.ask(Counter, "a", 1)
+            assert await client.ask(Counter, "a", 2) == 2
+
+    run(sqlite_url, test)
+
+
+def lose_acknowledgement(local: Local, *, then_unavailable: bool = False) -> None:
+    """Have the next commit applied, but not known to be; and the next look fail."""
+    storage: Any = local.host._storage.storage
+    put_many, get = storage.put_many, storage.get
+
+    async def unknown(puts: list[Put], **options: Any) -> None:
+        storage.put_many = put_many
+        await put_many(puts, **options)
+        if then_unavailable:
+            storage.get = unavailable
+        raise OutcomeUnknown("Counter", "a", "the connection broke", etag=None)
+
+    async def unavailable(*actor: Any) -> None:
+        storage.get = get
+        raise Unavailable("Counter", "a", "nothing was written")
+
+    storage.put_many = unknown
+
+
+def test_a_host_that_died_and_a_database_that_is_away_leave_it_open(sqlite_url: str) -> None:
+    async def test(local: Local) -> None:
+        async def die(deliver: Deliver, arguments: tuple[Any, ...]) -> Any:
+            latest, answers = await deliver(*arguments)
+            if answers is None:
+                return latest, None
+            local.meddle = None
+            host: Any = local.start()
+            await host.resume()
+            host._storage.storage.get_many = unavailable
+            raise HostDied
+
+        async def unavailable(actors: Any) -> None:
+            del local.host._storage.storage.get_many
+            raise Unavailable("Counter", "a", "nothing was written")
+
+        local.meddle = die
+        async with local.client() as client:
+            with pytest.raises(OutcomeUnknown, match="may have processed the message before"):
+                await client.ask(Counter, "a", 1)
+            assert await client.ask(Counter, "a", 2) == 2
 
     run(sqlite_url, test)

@@ -10,7 +10,7 @@ from typing import Any, Final, Self
 
 from ray import cloudpickle
 
-from theater_sql import ActorId
+from theater_sql import ActorId, OutcomeUnknown, Unavailable
 from theater_sql.adapters.ray.hosts import PAUSE, HostOfMap, Hosts
 from theater_sql.adapters.ray.mail import Letter, Outbox, Sent, collected, pickled
 from theater_sql.adapters.ray.once import current
@@ -225,11 +225,13 @@ class RayTheater:
         kinds, left = set(), []
         for sent in box.under_way:
             kind, data = next(answers)
+            if kind == "lost":
+                sent.is_doubtful, kind = True, "again"
             if kind == "reply":
                 if sent.reply is not None and not sent.reply.done():
                     _set_reply(sent.reply, data)
             elif kind == "error":
-                self._fail(box, sent, _loaded(data))
+                self._fail(box, sent, _told(box, sent, _loaded(data)))
             elif kind == "again" and now > sent.deadline:
                 self._fail(box, sent, AskTimeout(self._late(box)))
             else:
@@ -265,6 +267,14 @@ def _loaded(data: bytes) -> BaseException:
     except Exception as problem:  # of a class that is not here
         return problem
     return error
+
+
+def _told(box: Outbox, sent: Sent, error: BaseException) -> BaseException:
+    """Return what to tell: that the database was away now says nothing of an earlier sending."""
+    if not (sent.is_doubtful and isinstance(error, Unavailable)):
+        return error
+    reason = f"its host was lost, and may have processed the message before: {error.reason}"
+    return OutcomeUnknown(box.name, box.actor_id, reason, etag=None)
 
 
 def _set_reply(reply: asyncio.Future[Any], data: bytes) -> None:

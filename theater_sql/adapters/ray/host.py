@@ -192,10 +192,12 @@ class Host:
             message = (operation, cloudpickle.loads(letter.message))
             reply = await theater.ask(actor, letter.actor_id, message)
             if lease is not None and not lease.is_live:
-                return "again", b""  # the actor may be elsewhere, and what it told here old
+                return "lost", b""  # the actor may be elsewhere, and what it told here old
             return "reply", pickled(reply)
-        except (Held, TheaterClosed):
+        except Held:
             return "again", b""
+        except TheaterClosed:
+            return "lost", b""
         except Exception as error:
             return "error", _pickled_error(error)
 

@@ -38,7 +38,6 @@ class Hosts:
 
     async def call(self, host: HostOfMap, letters: list[Letter], patience: float) -> list[Answer]:
         """Return a host's answers; where there are none all letters have to be sent again."""
-        answers = None
         try:
             handle = self._handle(host.number)
             deliver = handle.deliver.remote
@@ -47,6 +46,7 @@ class Hosts:
         except Exception as error:  # it is dead, or unreachable, or can't reach its database
             self._handles.pop(host.number, None)
             self.trouble = f" ({type(error).__name__})"
+            return [("lost", b"")] * len(letters)
         return answers or [("again", b"")] * len(letters)
 
     def _handle(self, number: int) -> Any:

@@ -46,8 +46,10 @@ class Letter(NamedTuple):
     message: bytes
 
 
-Answer: TypeAlias = tuple[Literal["reply", "error", "slow", "again"], bytes]
-"""A pickled reply or error; or that a letter takes long, or has to be sent again."""
+Answer: TypeAlias = tuple[Literal["reply", "error", "slow", "again", "lost"], bytes]
+"""A pickled reply or error; or that a letter takes long, or has to be sent again: since it was
+not processed, or (``"lost"``) since nobody knows.
+"""
 
 
 @dataclass(slots=True, eq=False)
@@ -58,6 +60,8 @@ class Sent:
     message: Any
     reply: asyncio.Future[Any] | None
     deadline: float
+    is_doubtful: bool = False
+    """Whether it may have been processed by who could not say so."""
 
 
 @dataclass(slots=True, eq=False, repr=False)

@@ -115,18 +115,11 @@ class Handle:
             raise Held(held)
 
     async def put(self, remembered: Remembered) -> None:
-        """Write both rows, or with ``NOT_PRESENT`` for the state: remove the actor.
-
-        What became of a write is never unknown, but a ``Conflict``: to read again tells.
-        """
-        try:
-            if remembered.state is NOT_PRESENT:
-                await self._put_nothing(remembered)
-            else:
-                await self._put(remembered)
-        except OutcomeUnknown as error:
-            told = {"kind": "stale", "expected": self._etag, "actual": None}
-            raise Conflict(self._name, self._actor[1], error.reason, **told) from None
+        """Write both rows, or with ``NOT_PRESENT`` for the state: remove the actor."""
+        if remembered.state is NOT_PRESENT:
+            await self._put_nothing(remembered)
+        else:
+            await self._put(remembered)
 
     async def delete(self) -> None:
         """Remove the actor; its replies stay."""
@@ -134,18 +127,37 @@ class Handle:
         self._etag = ABSENT
 
     async def _put(self, remembered: Remembered) -> None:
-        replies = self._put_of_replies(remembered, None)
         actor = Put(*self._actor, remembered.state, self._etag, Etag(uuid4()))
-        await self._storage.commits.put([actor, replies])
-        self._etag, self._replies_etag = actor.etag, replies.etag
+        await self._commit(self._put_of_replies(remembered, None), actor)
+        self._etag = actor.etag
 
     async def _put_nothing(self, remembered: Remembered) -> None:
         # The replies say which row goes before it does: whoever reads both finishes it.
-        replies = self._put_of_replies(remembered, None if self._etag is ABSENT else self._etag)
-        await self._storage.commits.put([replies])
-        self._replies_etag = replies.etag
-        if self._etag is not ABSENT:
+        deletes = None if self._etag is ABSENT else self._etag
+        await self._commit(self._put_of_replies(remembered, deletes))
+        if deletes is not None:
             await self._finish_delete()
+
+    async def _commit(self, replies: Put, *others: Put) -> None:
+        try:
+            await self._storage.commits.put([*others, replies])
+        except OutcomeUnknown as error:
+            await self._settle(replies, error)
+        self._replies_etag = replies.etag
+
+    async def _settle(self, replies: Put, error: OutcomeUnknown) -> None:
+        """Find out whether a commit came through; to process the message again would not do.
+
+        If it can't be read either that would be told, as if nothing had been written.
+        """
+        try:
+            found = await self._storage.storage.get(*self._replies)
+        except StorageError:
+            raise error from None
+        if found.etag != replies.etag:
+            actual = found.etag if found else None
+            told = {"kind": "stale", "expected": self._replies_etag, "actual": actual}
+            raise Conflict(self._name, self._actor[1], error.reason, **told) from None
 
     async def _finish_delete(self) -> None:
         try:
