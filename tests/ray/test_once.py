@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from ray import cloudpickle
 
-from tests.ray.actors import Counter
+from tests.ray.actors import Counter, Forgetful
 from tests.ray.local import Deliver, HostDied, Local, run
 from theater_sql import OutcomeUnknown, Put, Unavailable
 
@@ -85,3 +85,48 @@ def test_a_host_that_died_and_a_database_that_is_away_leave_it_open(sqlite_url: 
             assert await client.ask(Counter, "a", 2) == 2
 
     run(sqlite_url, test)
+
+
+def test_a_delete_that_another_host_finishes_is_no_conflict(sqlite_url: str) -> None:
+    async def test(local: Local) -> None:
+        storage: Any = local.host._storage.storage
+        delete, get_many = storage.delete, storage.get_many
+
+        async def away(*actor: Any, **options: Any) -> None:
+            storage.delete, storage.get_many = delete, get_many_then_finish
+            raise Unavailable("Forgetful", "a", "nothing was written")
+
+        async def get_many_then_finish(actors: Any) -> Any:
+            storage.get_many = get_many
+            found = await get_many(actors)
+            await delete(Forgetful, "a")
+            return found
+
+        async with local.client() as client:
+            await client.ask(Forgetful, "a", "remember")
+            storage.delete = away
+            with pytest.raises(OutcomeUnknown, match="its delete was begun"):
+                await client.ask(Forgetful, "a", "forget")
+            assert await client.ask(Forgetful, "a", "remember") == "new"
+
+    run(sqlite_url, test)
+
+
+def test_a_delete_that_was_begun_is_finished_before_the_next_message(url: str) -> None:
+    async def test(local: Local) -> None:
+        storage: Any = local.host._storage.storage
+        delete = storage.delete
+
+        async def away(*actor: Any, **options: Any) -> None:
+            storage.delete = delete
+            raise Unavailable("Forgetful", "a", "nothing was written")
+
+        async with local.client() as client:
+            await client.ask(Forgetful, "a", "remember")
+            storage.delete = away
+            with pytest.raises(OutcomeUnknown, match="its delete was begun"):
+                await client.ask(Forgetful, "a", "forget")
+            local.start()
+            assert await client.ask(Forgetful, "a", "remember") == "new"
+
+    run(url, test)

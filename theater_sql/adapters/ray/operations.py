@@ -89,7 +89,10 @@ class Handle:
         self._etag, self._replies_etag = actor.etag, replies.etag
         known: dict[str, Any] = replies.state if replies else NOTHING
         if actor and actor.etag == known["deletes"]:
-            await self._finish_delete()
+            try:
+                await self.delete()
+            except Conflict:  # another host has finished it
+                return await self.get()
             actor = NOT_PRESENT
         ring = {client: (since, kept) for client, since, kept in known["ring"]}
         remembered = Remembered(actor.state if actor else NOT_PRESENT, ring)
