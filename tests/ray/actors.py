@@ -48,6 +48,13 @@ class Friend(Actor[int]):
         return Persist(depth + 1, reply=depth + 1)
 
 
+class Echo(Actor[int]):
+    """Counts what it is told, and replies it; what can be called, it calls."""
+
+    def process(self, state: int | None, actor_id: Any, message: Any) -> Outcome[int]:
+        return Persist((state or 0) + 1, reply=message() if callable(message) else message)
+
+
 class Odd(Actor[int]):
     """Replies what only Python can hold."""
 

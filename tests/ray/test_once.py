@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from ray import cloudpickle
 
-from tests.ray.actors import Counter, Forgetful
+from tests.ray.actors import Counter, Echo, Forgetful
 from tests.ray.local import Deliver, HostDied, Local, run
 from theater_sql import OutcomeUnknown, Put, Unavailable
 
@@ -130,3 +130,29 @@ def test_a_delete_that_was_begun_is_finished_before_the_next_message(url: str) -
             assert await client.ask(Forgetful, "a", "remember") == "new"
 
     run(url, test)
+
+
+def nested(depth: int) -> Any:
+    return [nested(depth - 1)] if depth else 1
+
+
+REPLIES = {
+    "deep": nested(97),
+    "long": "x" * 2**20,
+    "int": 2**53,
+    "large int": 2**70,
+    "huge int": 10**5000,
+    "NUL": "\0",
+    "surrogate": "\ud800",
+}
+
+
+@pytest.mark.parametrize("kind", REPLIES)
+def test_any_reply_leaves_the_next_message_room(sqlite_url: str, kind: str) -> None:
+    async def test(local: Local) -> None:
+        for _ in range(20):
+            async with local.client() as client:
+                assert await client.ask(Echo, "a", REPLIES[kind]) == REPLIES[kind]
+        assert local.stored(Echo, "a") == 20
+
+    run(sqlite_url, test)

@@ -15,6 +15,9 @@ from theater_sql.host import NO_UPDATE, Actor, NoPersist, NoUpdate, Outcome, Per
 
 CLIENTS: Final = 64
 """For how many clients an actor keeps replies: for those that sent last."""
+LONGEST: Final = 16 * 2**10
+"""Bytes of the JSON of a reply that is kept: those to all clients have to fit into one row."""
+SMALL: Final = 2**53
 
 
 class Operation(NamedTuple):
@@ -42,7 +45,7 @@ current: ContextVar[tuple[type[Actor[Any]], ActorId] | None] = ContextVar(
 class ReplyLost(TheaterSQLError):
     """The message was processed and stored once, but its reply went with a host.
 
-    Only a reply that the generic table can't hold is lost so.
+    Only a reply that the generic table can't hold, or a long one, is lost so.
     """
 
 
@@ -126,13 +129,15 @@ def _after(state: Any, before: Remembered, operation: Operation, reply: Any) -> 
 
 
 def _storable(reply: Any) -> list[Any]:
-    if reply is None or type(reply) in (bool, int):  # to spare most messages the attempt
-        return [reply]
+    kind = type(reply)
+    if reply is None or kind is bool or (kind is int and -SMALL < reply < SMALL):
+        return [reply]  # to spare most messages the attempt
     try:
-        UNTYPED.encode(reply)
+        [text] = UNTYPED.encode([[[[[reply]]]]])  # as deep as it is in its row
     except CodecError:
         return []
-    return [reply]
+    is_kept = len(text.encode()) <= LONGEST and r"\u0000" not in text  # which jsonb refuses
+    return [reply] if is_kept else []
 
 
 def _told_again(reply: list[Any]) -> Any:
