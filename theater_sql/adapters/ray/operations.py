@@ -26,6 +26,10 @@ from theater_sql.adapters.ray.once import Once, Remembered
 
 MOST: Final = 256
 """How many actors are written in one commit."""
+LINGER: Final = 0.1
+"""Seconds after which the next commit begins though the one before it is under way."""
+TOGETHER: Final = 2.0
+"""Seconds that actors wait for each other: somebody's lock may hold up one of them."""
 NOTHING: Final[dict[str, Any]] = {"ring": [], "deletes": None, "holder": None}
 """The replies of an actor that has none."""
 
@@ -186,6 +190,7 @@ class Commits:
         self._storage = storage
         self._waiting: list[tuple[list[Put], asyncio.Future[None]]] = []
         self._task: asyncio.Task[None] | None = None
+        self._under_way: set[asyncio.Task[None]] = set()
 
     async def put(self, puts: list[Put]) -> None:
         """Write all of ``puts``, which belong to one actor, or none."""
@@ -197,19 +202,22 @@ class Commits:
 
     async def settle(self) -> None:
         """Wait until nothing is under way, also of callers that have gone."""
-        while self._task is not None:
-            await asyncio.wait({self._task})
+        while tasks := self._under_way | ({self._task} if self._task is not None else set()):
+            await asyncio.wait(tasks)
 
     async def _run(self) -> None:
         while self._waiting:
             batch, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
-            await self._write(batch)
+            write = asyncio.create_task(self._write(batch))
+            self._under_way.add(write)
+            write.add_done_callback(self._under_way.discard)
+            await asyncio.wait({write}, timeout=LINGER)
         self._task = None
 
     async def _write(self, batch: list[tuple[list[Put], asyncio.Future[None]]]) -> None:
+        puts = [put for actor, _ in batch for put in actor]
         try:
-            puts = [put for actor, _ in batch for put in actor]
-            await self._storage.put_many(puts, atomic=True)
+            await self._storage.put_many(puts, atomic=True, timeout=TOGETHER if batch[1:] else None)
         except Exception as error:
             if len(batch) > 1:  # each by itself: what is wrong with one is not the others' fault
                 await asyncio.gather(*[self._write([one]) for one in batch])
