@@ -11,7 +11,7 @@ from ray import cloudpickle
 
 from theater_sql import ActorRegistry, AsyncSQLStorage, ConfigurationError, Options
 from theater_sql.adapters.ray.client import RayTheater
-from theater_sql.adapters.ray.lease import Held, Lease
+from theater_sql.adapters.ray.lease import Lease, LeaseLost
 from theater_sql.adapters.ray.mail import Answer, Letter, Map, found, pickled
 from theater_sql.adapters.ray.once import Once, Operation, once
 from theater_sql.adapters.ray.operations import WithOperations
@@ -194,7 +194,7 @@ class Host:
             if lease is not None and not lease.is_live:
                 return "lost", b""  # the actor may be elsewhere, and what it told here old
             return "reply", pickled(reply)
-        except Held:
+        except LeaseLost:
             return "again", b""
         except TheaterClosed:
             return "lost", b""

@@ -16,8 +16,8 @@ LEASE: Final = "theater_sql.lease"
 """The actor type whose generic rows are the leases."""
 
 
-class Held(TheaterSQLError):
-    """Another host has the actor in memory, and its lease has not ended."""
+class LeaseLost(TheaterSQLError):
+    """A host's own lease has ended, so that it may claim no actor."""
 
 
 class Lease:

@@ -21,11 +21,13 @@ from theater_sql import (
     Put,
     StorageError,
 )
-from theater_sql.adapters.ray.lease import Held, Lease
+from theater_sql.adapters.ray.lease import Lease, LeaseLost
 from theater_sql.adapters.ray.once import Once, Remembered
 
 MOST: Final = 256
 """How many actors are written in one commit."""
+CLAIM_AGAIN: Final = 0.2
+"""Seconds until somebody else's claim is looked at again."""
 LINGER: Final = 0.1
 """Seconds after which the next commit begins though the one before it is under way."""
 TOGETHER: Final = 2.0
@@ -85,7 +87,18 @@ class Handle:
         self._replies_etag: Any = ABSENT
 
     async def get(self) -> Found[Any] | NotPresent:
-        """Read both rows, finish a delete that was begun, and claim the actor for a lease."""
+        """Read both rows, finish a delete that was begun, and claim the actor for a lease.
+
+        While another host has it this waits, with the messages behind it: so their order holds.
+        """
+        while True:
+            holder, found = await self._read()
+            if await self._claim(holder, found.state if found else Remembered(NOT_PRESENT, {})):
+                return found
+            await asyncio.sleep(CLAIM_AGAIN)
+
+    async def _read(self) -> tuple[str | None, Found[Any] | NotPresent]:
+        """Return who has the actor in memory, and what is stored."""
         results = await self._storage.storage.get_many([self._actor, self._replies])
         for error in results.errors:
             raise error
@@ -96,30 +109,31 @@ class Handle:
             try:
                 await self.delete()
             except Conflict:  # another host has finished it
-                return await self.get()
+                return await self._read()
             actor = NOT_PRESENT
         ring = {client: (since, kept) for client, since, kept in known["ring"]}
         remembered = Remembered(actor.state if actor else NOT_PRESENT, ring)
-        await self._claim(known["holder"], remembered)
         row = actor or replies
-        return row._replace(state=remembered) if row else NOT_PRESENT
+        return known["holder"], row._replace(state=remembered) if row else NOT_PRESENT
 
-    async def _claim(self, holder: str | None, remembered: Remembered) -> None:
+    async def _claim(self, holder: str | None, remembered: Remembered) -> bool:
+        """Tell whether the actor may be in memory here."""
         lease = self._storage.lease
         if lease is None or holder == lease.holder:
-            return
-        held = f"{self._name}[{self._actor[1]!r}]: another host has it in memory"
+            return True
+        if not lease.is_live:
+            raise LeaseLost(f"{self._name}[{self._actor[1]!r}]: its host has lost its lease")
         if holder is not None and not await lease.is_over(holder):
-            raise Held(held)
+            return False
         replies = self._put_of_replies(remembered, None)
         try:
             await self._storage.commits.put([replies])
         except (Conflict, OutcomeUnknown):
-            raise Held(held) from None
+            return False
         self._replies_etag = replies.etag
         # The holder's last write may have come between the looks at the one row and the other.
-        if (await self._storage.storage.get(*self._actor)).etag != self._etag:
-            raise Held(held)
+        actor = await self._storage.storage.get(*self._actor)
+        return bool(actor.etag == self._etag)
 
     async def put(self, remembered: Remembered) -> None:
         """Write both rows, or with ``NOT_PRESENT`` for the state: remove the actor."""
