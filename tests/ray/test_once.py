@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 from ray import cloudpickle
 
-from tests.ray.actors import Counter, Echo, Forgetful
+from tests.ray.actors import Counter, Echo, Forgetful, Waiter
 from tests.ray.local import Deliver, HostDied, Local, run
 from theater_sql import OutcomeUnknown, Put, Unavailable
 
@@ -154,5 +155,15 @@ def test_any_reply_leaves_the_next_message_room(sqlite_url: str, kind: str) -> N
             async with local.client() as client:
                 assert await client.ask(Echo, "a", REPLIES[kind]) == REPLIES[kind]
         assert local.stored(Echo, "a") == 20
+
+    run(sqlite_url, test)
+
+
+def test_an_answer_does_not_wait_for_slower_ones(sqlite_url: str) -> None:
+    async def test(local: Local) -> None:
+        async with local.client() as client:
+            slow = asyncio.create_task(client.ask(Waiter, "slow", 8.0))
+            assert await client.ask(Waiter, "quick", 2.0, timeout=3) == 1
+            assert not slow.done()
 
     run(sqlite_url, test)

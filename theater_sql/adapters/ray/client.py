@@ -26,6 +26,8 @@ LINGER: Final = 0.05
 """Seconds after which the next call begins though the one before it is under way."""
 PATIENCE: Final = 0.25
 """Seconds that quick messages wait at first for slow ones which were sent with them."""
+LONGEST_PATIENCE: Final = 8.0
+"""Seconds after which slow ones are asked for again."""
 
 
 class RayTheater:
@@ -211,7 +213,7 @@ class RayTheater:
                     self._go_on(box)
             if again:
                 self._start(self._send_again(again, host.version))
-            boxes, patience = slow, 2 * patience
+            boxes, patience = slow, min(2 * patience, LONGEST_PATIENCE)
 
     async def _send_again(self, boxes: list[Outbox], version: int) -> None:
         if version == self._hosts.map.version:  # and not because they are elsewhere

@@ -10,7 +10,7 @@ from typing import Any, Final
 from ray import cloudpickle
 
 from theater_sql import ActorRegistry, AsyncSQLStorage, ConfigurationError, Options
-from theater_sql.adapters.ray.client import RayTheater
+from theater_sql.adapters.ray.client import PATIENCE, RayTheater
 from theater_sql.adapters.ray.lease import Lease, LeaseLost
 from theater_sql.adapters.ray.mail import Answer, Letter, Map, found, pickled
 from theater_sql.adapters.ray.once import Once, Operation, once
@@ -90,6 +90,9 @@ class Host:
         if self._theater is None or version != self._map.version:
             return self._map, None
         tasks = [self._task(self._theater, client, letter) for letter in letters]
+        if patience > PATIENCE:  # they were slow before
+            await asyncio.wait(tasks, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+            patience /= 8  # so long an answer waits for others, to go with them
         await asyncio.wait(tasks, timeout=patience)
         return self._map, [
             self._answer(client, letter, task) for letter, task in zip(letters, tasks, strict=True)
