@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 from ray import cloudpickle
 
+from tests.host.memory import Failures
 from tests.ray.actors import Counter, Echo, Forgetful, Waiter
 from tests.ray.local import Deliver, HostDied, Local, run
 from theater_sql import OutcomeUnknown, Put, Unavailable
+from theater_sql.adapters.ray import hosts
+from theater_sql.host import AskTimeout
 
 
 def test_a_theater_that_travels_is_another_client(sqlite_url: str) -> None:
@@ -167,3 +170,35 @@ def test_an_answer_does_not_wait_for_slower_ones(sqlite_url: str) -> None:
             assert not slow.done()
 
     run(sqlite_url, test)
+
+
+def test_a_host_that_never_answers_is_called_again(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hosts, "LONGEST_CALL", 0.5)
+    failures = Failures()
+
+    async def test(local: Local) -> None:
+        frozen = asyncio.Event()
+
+        async def freeze(deliver: Deliver, arguments: tuple[Any, ...]) -> Any:
+            await frozen.wait()
+            return await deliver(*arguments)
+
+        async with local.client() as client:
+            await client.ask(Counter, "a", 1)
+            local.meddle = freeze
+            with pytest.raises(AskTimeout):
+                await client.ask(Counter, "a", 2, timeout=0.2)
+            local.meddle = None
+            assert await client.ask(Counter, "a", 3) == 3
+            frozen.set()  # now it gets the second message once more
+            assert await client.ask(Counter, "a", 4) == 4
+
+        async with local.client(resend_for=1, on_error=failures) as client:
+            local.meddle = freeze
+            frozen.clear()
+            await client.send(Counter, "a", 5)  # and the client can be closed
+
+    run(sqlite_url, test)
+    assert failures.errors == [AskTimeout]
