@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import time
 from typing import Any
 
 import pytest
@@ -12,8 +14,8 @@ from tests.host.memory import Failures
 from tests.ray.actors import Counter, Echo, Forgetful, Waiter
 from tests.ray.local import Deliver, HostDied, Local, run
 from theater_sql import OutcomeUnknown, Put, Unavailable
-from theater_sql.adapters.ray import hosts
-from theater_sql.host import AskTimeout
+from theater_sql.adapters.ray import RayTheater, hosts
+from theater_sql.host import AskTimeout, Overloaded, Theater
 
 
 def test_a_theater_that_travels_is_another_client(sqlite_url: str) -> None:
@@ -202,3 +204,34 @@ def test_a_host_that_never_answers_is_called_again(
 
     run(sqlite_url, test)
     assert failures.errors == [AskTimeout]
+
+
+def test_senders_wait_for_room_no_longer_than_they_say(sqlite_url: str) -> None:
+    async def test(local: Local) -> None:
+        async with local.client(max_waiting=1) as client:
+            await client.send(Waiter, "a", 1.5)
+            for hand_over in (client.send, client.ask):
+                start = time.monotonic()
+                with pytest.raises(Overloaded):
+                    await hand_over(Counter, "b", 1, timeout=0.2)
+                assert time.monotonic() - start < 1
+            with pytest.raises(AskTimeout):  # it waits for room for most of its time
+                await client.ask(Waiter, "b", 1, timeout=2)
+
+    run(sqlite_url, test)
+
+
+@pytest.mark.parametrize("name", ["send", "ask"])
+def test_the_signatures_are_those_of_one_process(name: str) -> None:
+    ours, theirs = (inspect.signature(getattr(kind, name)) for kind in (RayTheater, Theater))
+    assert ours == theirs
+
+
+def test_a_theater_is_refused_on_another_event_loop(sqlite_url: str) -> None:
+    async def test(local: Local) -> None:
+        await local.connect(theater).ask(Counter, "a", 1)
+
+    theater = RayTheater("local")
+    run(sqlite_url, test)
+    with pytest.raises(RuntimeError, match="belongs to one event loop"):
+        asyncio.run(theater.ask(Counter, "a", 2))

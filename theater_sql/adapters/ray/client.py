@@ -8,11 +8,9 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Final, Self
 
-from ray import cloudpickle
-
-from theater_sql import ActorId, OutcomeUnknown, Unavailable
+from theater_sql import ActorId
 from theater_sql.adapters.ray.hosts import PAUSE, HostOfMap, Hosts
-from theater_sql.adapters.ray.mail import Letter, Outbox, Sent, collected, pickled
+from theater_sql.adapters.ray.mail import Letter, Outbox, Sent, collected, pickled, set_reply, told
 from theater_sql.adapters.ray.once import current
 from theater_sql.adapters.ray.placing import address_key, host_of
 from theater_sql.host import Actor, AskTimeout, Failure, Overloaded, TheaterClosed
@@ -37,8 +35,8 @@ class RayTheater:
     ``ray.init``.
 
     Args:
-        ask_timeout: seconds that ``ask`` waits for the reply, unless told otherwise, and that all
-            senders wait for room.
+        ask_timeout: seconds that ``ask`` waits for the reply, and that all senders wait for room,
+            unless told otherwise.
         resend_for: seconds for which a message is sent again at least while no host answers.
         max_waiting: messages that have no answer yet; beyond it their senders wait.
         on_error: called with each error that no ``ask`` takes; logs to ``theater_sql.host``
@@ -76,6 +74,7 @@ class RayTheater:
         self._ready: dict[HostOfMap, dict[Outbox, None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._emptied: asyncio.Event | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def __reduce__(self) -> Any:
         # Another client: were it the same, hosts would take its messages for those of this one.
@@ -87,9 +86,19 @@ class RayTheater:
     async def __aexit__(self, *exc_info: object) -> None:
         await self.close()
 
-    async def send(self, actor: type[Actor[Any]], actor_id: ActorId, message: Any) -> None:
-        """Hand over a message; what goes wrong with it later is told to ``on_error``."""
-        await self._post(actor, actor_id, message, None, self._resend_for)
+    async def send(
+        self,
+        actor: type[Actor[Any]],
+        actor_id: ActorId,
+        message: Any,
+        *,
+        timeout: float | None = None,
+    ) -> None:
+        """Hand over a message, and return as soon as there is room for it.
+
+        What goes wrong with it later is told to ``on_error``.
+        """
+        await self._post(actor, actor_id, message, None, timeout)
 
     async def ask(
         self,
@@ -103,9 +112,8 @@ class RayTheater:
 
         What goes wrong is raised here: the storage's error, or the actor's own exception.
         """
-        seconds = self._ask_timeout if timeout is None else timeout
         reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        outbox = await self._post(actor, actor_id, message, reply, max(seconds, self._resend_for))
+        outbox, seconds = await self._post(actor, actor_id, message, reply, timeout)
         try:
             return await self._deadlines.wait(reply, outbox, seconds)
         except asyncio.CancelledError:
@@ -126,8 +134,10 @@ class RayTheater:
         actor_id: ActorId,
         message: Any,
         reply: asyncio.Future[Any] | None,
-        seconds: float,
-    ) -> Outbox:
+        timeout: float | None,
+    ) -> tuple[Outbox, float]:
+        """Have a message sent; return to where, and how many of the seconds are left."""
+        loop = self._check_loop()
         name, place = self._places.get(actor) or self._add_place(actor)
         parts = check_id(name, actor_id)
         known_id = parts if type(actor_id) is tuple else parts[0]
@@ -135,32 +145,46 @@ class RayTheater:
             where = address(name, known_id)
             raise RuntimeError(f"{where}: an actor that asks itself would wait for ever")
         data = pickled(message)
-        await self._wait_for_room(address(name, known_id))
+        seconds = self._ask_timeout if timeout is None else timeout
+        if self._room.locked():
+            deadline = loop.time() + seconds
+            await self._wait_for_room(address(name, known_id), seconds)
+            seconds = deadline - loop.time()
+        else:
+            await self._room.acquire()  # at once
+        self._check_open()
         number = next(self._numbers)
         letter = Letter(number, number, place, known_id, data)
         outbox = self._outboxes.get((name, known_id))
         if outbox is None:
             outbox = Outbox(name, known_id, address_key(name, known_id))
             self._outboxes[name, known_id] = outbox
-        deadline = asyncio.get_running_loop().time() + seconds
-        outbox.waiting.append(Sent(letter, message, reply, deadline))
+        patience = self._resend_for if reply is None else max(seconds, self._resend_for)
+        outbox.waiting.append(Sent(letter, message, reply, loop.time() + patience))
         if len(outbox.waiting) == 1 and not outbox.under_way:
             self._route(outbox)
-        return outbox
+        return outbox, seconds
 
-    async def _wait_for_room(self, where: str) -> None:
-        if not self._room.locked():
-            await self._room.acquire()  # at once
-        else:
-            try:
-                async with asyncio.timeout(self._ask_timeout):
-                    await self._room.acquire()
-            except TimeoutError:
-                full = f"{where}: too many messages have no answer"
-                raise Overloaded(f"{full}; {NOT_ACCEPTED}") from None
+    async def _wait_for_room(self, where: str, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._room.acquire()
+        except TimeoutError:
+            full = f"{where}: too many messages have no answer"
+            raise Overloaded(f"{full}; {NOT_ACCEPTED}") from None
+
+    def _check_open(self) -> None:
         if self._emptied is not None:
             self._room.release()
             raise TheaterClosed(f"the Theater is closed; {NOT_ACCEPTED}")
+
+    def _check_loop(self) -> asyncio.AbstractEventLoop:
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            if self._loop is not None:
+                raise RuntimeError("a RayTheater belongs to one event loop, and this is another")
+            self._loop = loop
+        return loop
 
     def _add_place(self, actor: Any) -> tuple[str, str]:
         if not (isinstance(actor, type) and issubclass(actor, Actor)):
@@ -231,9 +255,9 @@ class RayTheater:
                 sent.is_doubtful, kind = True, "again"
             if kind == "reply":
                 if sent.reply is not None and not sent.reply.done():
-                    _set_reply(sent.reply, data)
+                    set_reply(sent.reply, data)
             elif kind == "error":
-                self._fail(box, sent, _told(box, sent, _loaded(data)))
+                self._fail(box, sent, told(box, sent, data))
             elif kind == "again" and now > sent.deadline:
                 self._fail(box, sent, AskTimeout(self._late(box)))
             else:
@@ -261,26 +285,3 @@ class RayTheater:
 
     def _fail(self, box: Outbox, sent: Sent, error: BaseException) -> None:
         self._reports.fail(box, Envelope(sent.message, sent.reply), error)
-
-
-def _loaded(data: bytes) -> BaseException:
-    try:
-        error: BaseException = cloudpickle.loads(data)
-    except Exception as problem:  # of a class that is not here
-        return problem
-    return error
-
-
-def _told(box: Outbox, sent: Sent, error: BaseException) -> BaseException:
-    """Return what to tell: that the database was away now says nothing of an earlier sending."""
-    if not (sent.is_doubtful and isinstance(error, Unavailable)):
-        return error
-    reason = f"its host was lost, and may have processed the message before: {error.reason}"
-    return OutcomeUnknown(box.name, box.actor_id, reason, etag=None)
-
-
-def _set_reply(reply: asyncio.Future[Any], data: bytes) -> None:
-    try:
-        reply.set_result(cloudpickle.loads(data))
-    except Exception as problem:
-        reply.set_exception(problem)

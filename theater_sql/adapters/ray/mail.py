@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from ray import cloudpickle
 
-from theater_sql import ActorId
+from theater_sql import ActorId, OutcomeUnknown, Unavailable
 from theater_sql.host.failures import address, late
 
 SIMPLE: Final = frozenset({type(None), bool, int, float, str, bytes})
@@ -116,3 +116,26 @@ def found(place: str) -> Any:
     """Return what is at ``module:attribute``."""
     module, _, attribute = place.partition(":")
     return attrgetter(attribute)(importlib.import_module(module))
+
+
+def set_reply(reply: asyncio.Future[Any], data: bytes) -> None:
+    """Give a pickled reply to who asked."""
+    try:
+        reply.set_result(cloudpickle.loads(data))
+    except Exception as problem:
+        reply.set_exception(problem)
+
+
+def told(box: Outbox, sent: Sent, data: bytes) -> BaseException:
+    """Return what to tell a sender of a pickled error.
+
+    That the database is away now says nothing of an earlier sending.
+    """
+    try:
+        error: BaseException = cloudpickle.loads(data)
+    except Exception as problem:  # of a class that is not here
+        return problem
+    if not (sent.is_doubtful and isinstance(error, Unavailable)):
+        return error
+    reason = f"its host was lost, and may have processed the message before: {error.reason}"
+    return OutcomeUnknown(box.name, box.actor_id, reason, etag=None)
