@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import threading
 import time
 from typing import Any
 
@@ -11,10 +12,10 @@ import pytest
 from ray import cloudpickle
 
 from tests.host.memory import Failures
-from tests.ray.actors import Counter, Echo, Forgetful, Waiter
+from tests.ray.actors import Counter, Echo, Forgetful, Odd, Waiter
 from tests.ray.local import Deliver, HostDied, Local, run
 from theater_sql import OutcomeUnknown, Put, Unavailable
-from theater_sql.adapters.ray import RayTheater, hosts
+from theater_sql.adapters.ray import RayTheater, ReplyLost, hosts
 from theater_sql.host import AskTimeout, Overloaded, Theater
 
 
@@ -235,3 +236,38 @@ def test_a_theater_is_refused_on_another_event_loop(sqlite_url: str) -> None:
     run(sqlite_url, test)
     with pytest.raises(RuntimeError, match="belongs to one event loop"):
         asyncio.run(theater.ask(Counter, "a", 2))
+
+
+def test_a_reply_that_can_not_be_sent_is_no_failure_of_its_message(sqlite_url: str) -> None:
+    failures = Failures()
+
+    async def test(local: Local) -> None:
+        async with local.client(on_error=failures) as client:
+            with pytest.raises(ReplyLost, match="processed once, and its reply, a lock, can't be"):
+                await client.ask(Echo, "a", threading.Lock)
+            await client.send(Echo, "a", threading.Lock)  # which wants none
+        assert local.stored(Echo, "a") == 2
+
+    run(sqlite_url, test)
+    assert failures.errors == []
+
+
+def test_who_only_sends_does_not_miss_a_reply(sqlite_url: str) -> None:
+    failures = Failures()
+
+    async def test(local: Local) -> None:
+        async def die(deliver: Deliver, arguments: tuple[Any, ...]) -> Any:
+            latest, answers = await deliver(*arguments)
+            if answers is None:
+                return latest, None
+            local.meddle = None
+            local.start()
+            raise HostDied
+
+        local.meddle = die
+        async with local.client(on_error=failures) as client:
+            await client.send(Odd, "a", None)
+        assert local.stored(Odd, "a") == 1
+
+    run(sqlite_url, test)
+    assert failures.errors == []

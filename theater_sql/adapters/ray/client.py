@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 from theater_sql import ActorId
 from theater_sql.adapters.ray.hosts import PAUSE, HostOfMap, Hosts
 from theater_sql.adapters.ray.mail import Letter, Outbox, Sent, collected, pickled, set_reply, told
-from theater_sql.adapters.ray.once import current
+from theater_sql.adapters.ray.once import ReplyLost, current
 from theater_sql.adapters.ray.placing import address_key, host_of
 from theater_sql.host import Actor, AskTimeout, Failure, Overloaded, TheaterClosed
 from theater_sql.host.deadlines import Deadlines
@@ -257,7 +257,9 @@ class RayTheater:
                 if sent.reply is not None and not sent.reply.done():
                     set_reply(sent.reply, data)
             elif kind == "error":
-                self._fail(box, sent, told(box, sent, data))
+                error = told(box, sent, data)
+                if sent.reply is not None or not isinstance(error, ReplyLost):  # else it is well
+                    self._fail(box, sent, error)
             elif kind == "again" and now > sent.deadline:
                 self._fail(box, sent, AskTimeout(self._late(box)))
             else:

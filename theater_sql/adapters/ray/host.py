@@ -13,7 +13,7 @@ from theater_sql import ActorRegistry, AsyncSQLStorage, ConfigurationError, Opti
 from theater_sql.adapters.ray.client import PATIENCE, RayTheater
 from theater_sql.adapters.ray.lease import Lease, LeaseLost
 from theater_sql.adapters.ray.mail import Answer, Letter, Map, found, pickled
-from theater_sql.adapters.ray.once import Once, Operation, once
+from theater_sql.adapters.ray.once import Once, Operation, ReplyLost, once
 from theater_sql.adapters.ray.operations import WithOperations
 from theater_sql.host import Theater, TheaterClosed
 
@@ -196,7 +196,7 @@ class Host:
             reply = await theater.ask(actor, letter.actor_id, message)
             if lease is not None and not lease.is_live:
                 return "lost", b""  # the actor may be elsewhere, and what it told here old
-            return "reply", pickled(reply)
+            return _pickled_reply(reply)
         except LeaseLost:
             return "again", b""
         except TheaterClosed:
@@ -209,6 +209,14 @@ class Host:
         made = once(wrapped, self._actors.match(wrapped).name, self._sender)
         self._classes[place] = made
         return made
+
+
+def _pickled_reply(reply: Any) -> Answer:
+    try:
+        return "reply", pickled(reply)
+    except Exception as error:
+        what = f"its reply, a {type(reply).__name__}, can't be pickled ({type(error).__name__})"
+        return "error", pickled(ReplyLost(f"the message was processed once, and {what}"))
 
 
 def _pickled_error(error: Exception) -> bytes:

@@ -45,7 +45,8 @@ current: ContextVar[tuple[type[Actor[Any]], ActorId] | None] = ContextVar(
 class ReplyLost(TheaterSQLError):
     """The message was processed and stored once, but its reply went with a host.
 
-    Only a reply that the generic table can't hold, or a long one, is lost so.
+    Only a reply that the generic table can't hold, or a long one, is lost so; or one that can't
+    be pickled.
     """
 
 
