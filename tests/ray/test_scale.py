@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from tests.ray.load import Load, run_load
 from tests.ray.support import counts
 from theater_sql import ConfigurationError, SQLStorage
 from theater_sql.adapters.ray import Pool, RayTheater, scale, stop
+from theater_sql.adapters.ray.host import POOL
 
 
 def test_growing_and_shrinking_under_load(pool: Pool, figure: Figure) -> None:
@@ -52,6 +54,36 @@ def test_what_actors_have_sent_is_not_lost_with_their_host(pool: Pool) -> None:
             return [found.state if (found := storage.get(Waiter, name)) else 0 for name in names]
 
     asyncio.run(test())
+
+
+def test_hosts_that_an_interrupted_call_has_left_are_ended(pool: Pool) -> None:
+    asyncio.run(scale(pool, 4))
+    ray.kill(ray.get_actor(f"{pool.name}/1", pool.namespace))
+    with SQLStorage(pool.url, actors) as storage:  # as if it had been resized to one
+        storage.put(POOL, pool.name, {"hosts": 1})
+    asyncio.run(scale(pool, 1))
+    assert running(pool) == ["0"]
+    asyncio.run(scale(pool, 3))
+    ray.kill(ray.get_actor(f"{pool.name}/1", pool.namespace))
+    stop(pool)
+    assert running(pool) == []
+
+
+def running(pool: Pool) -> list[str]:
+    """Return the numbers of the hosts that there are, a moment after some were killed."""
+    time.sleep(1)
+    names = ray.util.list_named_actors(all_namespaces=True)
+    prefix = f"{pool.name}/"
+    return [one["name"].removeprefix(prefix) for one in names if one["name"].startswith(prefix)]
+
+
+def test_a_pool_that_runs_with_other_settings_is_refused(pool: Pool) -> None:
+    asyncio.run(scale(pool, 1))
+    with pytest.raises(ConfigurationError, match="runs with other settings: stop"):
+        asyncio.run(scale(replace(pool, lease=1.0), 2))
+    stop(pool)
+    time.sleep(1)
+    asyncio.run(scale(replace(pool, lease=1.0), 1))
 
 
 def test_a_pool_of_no_host_is_refused(pool: Pool) -> None:

@@ -105,8 +105,13 @@ class Host:
             await self._forget()
             self._alarm = asyncio.get_running_loop().call_later(LONGEST_PAUSE, self._end_pause)
 
+    async def is_of(self, pool: Pool) -> bool:
+        """Tell whether the host was started with these settings."""
+        return pool == self._pool
+
     async def leave(self) -> None:
         """Have others take what the actors here have sent to them: this host ends."""
+        await self.pause()
         with suppress(TimeoutError):
             async with asyncio.timeout(LAST_LETTERS):
                 await self._sender.close()
