@@ -16,6 +16,7 @@ from tests.ray.actors import Counter, Echo, Forgetful, Odd, Waiter
 from tests.ray.local import Deliver, HostDied, Local, run
 from theater_sql import OutcomeUnknown, Put, Unavailable
 from theater_sql.adapters.ray import RayTheater, ReplyLost, hosts
+from theater_sql.adapters.ray.mail import Letter
 from theater_sql.host import AskTimeout, Overloaded, Theater
 
 
@@ -271,3 +272,14 @@ def test_who_only_sends_does_not_miss_a_reply(sqlite_url: str) -> None:
 
     run(sqlite_url, test)
     assert failures.errors == []
+
+
+def test_letters_that_come_late_count_once_however_often(sqlite_url: str) -> None:
+    async def test(local: Local) -> None:
+        place, message = "tests.ray.actors:Counter", cloudpickle.dumps(1)
+        for number, since in ((6, 6), (7, 7), (8, 6), (6, 6), (8, 6)):
+            letter = Letter(number, since, place, "a", message)
+            await local.host.deliver(1, "c", [letter], 5.0)
+        assert local.stored(Counter, "a").count == 3
+
+    run(sqlite_url, test)

@@ -121,11 +121,12 @@ def _remembering(
 
 def _after(state: Any, before: Remembered, operation: Operation, reply: Any) -> Remembered:
     ring = dict(before.ring)
-    _, replies = ring.pop(operation.client, (0, []))
-    replies = [kept for kept in replies if kept[0] >= operation.since]
+    since, replies = ring.pop(operation.client, (0, []))
+    since = max(since, operation.since)  # a letter that comes late knows an older one
+    replies = [kept for kept in replies if kept[0] >= since]
     for oldest in list(ring)[: len(ring) + 1 - CLIENTS]:
         del ring[oldest]
-    ring[operation.client] = operation.since, [*replies, [operation.number, *_storable(reply)]]
+    ring[operation.client] = since, [*replies, [operation.number, *_storable(reply)]]
     return Remembered(state, ring)
 
 
