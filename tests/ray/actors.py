@@ -78,6 +78,9 @@ class Forgetful(Actor[str]):
     def process(self, state: str, actor_id: Any, message: str) -> Outcome[str]:
         return Stop.delete(reply="forgotten") if message == "forget" else Persist(message)
 
+    def time_to_live(self, state: str, actor_id: Any) -> float:
+        return 600.0 + len(state)
+
 
 class Relay(Actor[int]):
     """Sends so many messages to a slow actor."""

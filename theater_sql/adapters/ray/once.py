@@ -91,6 +91,8 @@ class Once(Actor[Remembered]):
         return _remembering(outcome, remembered, operation)
 
     def time_to_live(self, remembered: Remembered, actor_id: Any) -> float:
+        if remembered.state is NOT_PRESENT:  # only replies are
+            return 0.0
         return self._actor.time_to_live(remembered.state, actor_id)
 
 
