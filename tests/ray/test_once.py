@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import threading
 import time
+from collections.abc import Awaitable
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from tests.ray.actors import Counter, Echo, Forgetful, Odd, Waiter
 from tests.ray.local import Deliver, HostDied, Local, run
 from theater_sql import OutcomeUnknown, Put, Unavailable
 from theater_sql.adapters.ray import RayTheater, ReplyLost, hosts
-from theater_sql.adapters.ray.mail import Letter
+from theater_sql.adapters.ray.mail import Letter, Map
 from theater_sql.host import AskTimeout, Overloaded, Theater
 
 
@@ -283,3 +284,38 @@ def test_letters_that_come_late_count_once_however_often(sqlite_url: str) -> Non
         assert local.stored(Counter, "a").count == 3
 
     run(sqlite_url, test)
+
+
+def test_a_letter_does_not_end_a_pause(sqlite_url: str) -> None:
+    async def test(local: Local) -> None:
+        letter = Letter(1, 1, "tests.ray.actors:Counter", "a", cloudpickle.dumps(1))
+        host = local.host
+        calls: list[Awaitable[Any]] = [
+            host.deliver(1, "c", [letter], 5.0),
+            host.pause(),
+            host.deliver(1, "c", [letter], 5.0),
+        ]
+        _, _, (_, answers) = await asyncio.gather(*calls)
+        assert answers is None
+        assert await host.deliver(1, "c", [letter], 5.0) == (Map(1, 1), None)
+        assert await host.resume() == Map(1, 1)
+        _, answers = await host.deliver(1, "c", [letter], 5.0)
+        assert answers is not None
+
+    run(sqlite_url, test)
+
+
+def test_time_to_live_is_not_asked_without_a_state(
+    sqlite_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test(local: Local) -> None:
+        message = cloudpickle.dumps("forget")
+        letter = Letter(1, 1, "tests.ray.actors:Forgetful", "a", message)
+        async with local.client() as client:
+            await client.ask(Forgetful, "a", "remember")
+        await local.host.deliver(1, "c", [letter], 5.0)
+        host = local.start()
+        assert await host.deliver(1, "c", [letter], 5.0)
+
+    run(sqlite_url, test)
+    assert not caplog.records

@@ -85,8 +85,10 @@ class Host:
         A letter that takes more seconds than ``patience`` is answered ``"slow"``: it goes on, and
         its answer is had by sending it once more.
         """
-        if not self._is_paused and not self._is_up_to(version):
-            await self.resume()
+        if self._is_behind(version):
+            async with self._turn:
+                if self._is_behind(version):  # still
+                    await self._catch_up()
         if self._theater is None or version != self._map.version:
             return self._map, None
         tasks = [self._task(self._theater, client, letter) for letter in letters]
@@ -120,20 +122,23 @@ class Host:
         """Go on, with the map that is stored; return it."""
         async with self._turn:
             self._end_pause()
-            stored = await self._storage.storage.get(POOL, self._pool.name)
-            latest = Map(stored.version, stored.state["hosts"]) if stored else Map(0, 0)
-            if latest != self._map or not self._is_up_to(latest.version):
-                await self._forget()
-                await self._take_lease()
-                self._map = latest
-                self._theater = Theater(
-                    self._storage,
-                    max_activations=self._pool.max_activations,
-                    ask_timeout=FOR_EVER,
-                    conflict_retries=CONFLICT_RETRIES,
-                    drain_timeout=DRAIN,
-                )
+            await self._catch_up()
             return self._map
+
+    async def _catch_up(self) -> None:
+        stored = await self._storage.storage.get(POOL, self._pool.name)
+        latest = Map(stored.version, stored.state["hosts"]) if stored else Map(0, 0)
+        if latest != self._map or not self._is_up_to(latest.version):
+            await self._forget()
+            await self._take_lease()
+            self._map = latest
+            self._theater = Theater(
+                self._storage,
+                max_activations=self._pool.max_activations,
+                ask_timeout=FOR_EVER,
+                conflict_retries=CONFLICT_RETRIES,
+                drain_timeout=DRAIN,
+            )
 
     async def resize(self, hosts: int) -> None:
         """Store how many hosts the pool has from now on."""
@@ -145,6 +150,9 @@ class Host:
         self._is_paused = False
         if self._alarm is not None:
             self._alarm.cancel()
+
+    def _is_behind(self, version: int) -> bool:
+        return not self._is_paused and not self._is_up_to(version)
 
     def _is_up_to(self, version: int) -> bool:
         """Tell whether the host can answer letters that come by this version of the map."""
