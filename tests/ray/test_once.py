@@ -19,6 +19,7 @@ from theater_sql import OutcomeUnknown, Put, Unavailable
 from theater_sql.adapters.ray import RayTheater, ReplyLost, hosts
 from theater_sql.adapters.ray.mail import Letter, Map
 from theater_sql.host import AskTimeout, Overloaded, Theater
+from theater_sql.identity import type_name
 
 
 def test_a_theater_that_travels_is_another_client(sqlite_url: str) -> None:
@@ -319,3 +320,34 @@ def test_time_to_live_is_not_asked_without_a_state(
 
     run(sqlite_url, test)
     assert not caplog.records
+
+
+def test_many_clients_of_one_actor_do_not_make_it_forget_what_it_processed(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now)
+
+    async def test(local: Local) -> None:
+        nonlocal now
+
+        async def deliver(client: str, number: int) -> Any:
+            message = cloudpickle.dumps(number)
+            letter = Letter(number, number, "tests.ray.actors:Counter", "a", message)
+            _, answers = await local.host.deliver(1, client, [letter], 5.0)
+            [(kind, data)] = answers or []
+            return kind, cloudpickle.loads(data)
+
+        for number in range(200):
+            assert await deliver(f"c{number}", 1) == ("reply", number + 1)
+        local.start()
+        assert await deliver("c199", 1) == ("reply", 200)
+        kind, error = await deliver("c0", 1)
+        assert (kind, type(error)) == ("error", ReplyLost)
+        assert await deliver("c0", 2) == ("reply", 201)
+        now += 600
+        await deliver("c0", 3)
+        replies = local.stored(f"{type_name(Counter)}+operations", "a")
+        assert len(replies["ring"]) == 64
+
+    run(sqlite_url, test)

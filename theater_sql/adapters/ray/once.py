@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import time
 from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Any, ClassVar, Final, NamedTuple, TypeAlias, cast
@@ -15,6 +16,10 @@ from theater_sql.host import NO_UPDATE, Actor, NoPersist, NoUpdate, Outcome, Per
 
 CLIENTS: Final = 64
 """For how many clients an actor keeps replies: for those that sent last."""
+MOST_CLIENTS: Final = 1000
+"""For how many it keeps the numbers of what it processed, as long as one may come again."""
+REMEMBERED: Final = 300
+"""Seconds for which one may."""
 LONGEST: Final = 16 * 2**10
 """Bytes of the JSON of a reply that is kept: those to all clients have to fit into one row."""
 SMALL: Final = 2**53
@@ -33,8 +38,10 @@ class Operation(NamedTuple):
 
 Kept: TypeAlias = list[Any]
 """``[number, reply]``, or ``[number]`` for a reply that can't be stored."""
-Ring: TypeAlias = Mapping[str, tuple[int, list[Kept]]]
-"""By client: the last ``since``, and the replies from there on. Who sent last stands last."""
+Ring: TypeAlias = Mapping[str, tuple[int, list[Kept], int]]
+"""By client: the last ``since``, the replies from there on, and when (in seconds) the last of them
+was given. Who sent last stands last.
+"""
 
 current: ContextVar[tuple[type[Actor[Any]], ActorId] | None] = ContextVar(
     "theater_sql.adapters.ray.current", default=None
@@ -76,7 +83,7 @@ class Once(Actor[Remembered]):
     ) -> Outcome[Remembered]:
         state, ring = remembered
         operation, content = message
-        since, replies = ring.get(operation.client, (0, []))
+        since, replies, _ = ring.get(operation.client, (0, [], 0))
         if operation.number < since:
             return NO_UPDATE  # it was on its way for long, and nobody waits for it any more
         for number, *reply in replies:
@@ -122,13 +129,18 @@ def _remembering(
 
 
 def _after(state: Any, before: Remembered, operation: Operation, reply: Any) -> Remembered:
-    ring = dict(before.ring)
-    since, replies = ring.pop(operation.client, (0, []))
+    ring, now = dict(before.ring), int(time.time())
+    since, replies, _ = ring.pop(operation.client, (0, [], now))
     since = max(since, operation.since)  # a letter that comes late knows an older one
     replies = [kept for kept in replies if kept[0] >= since]
-    for oldest in list(ring)[: len(ring) + 1 - CLIENTS]:
-        del ring[oldest]
-    ring[operation.client] = since, [*replies, [operation.number, *_storable(reply)]]
+    others = len(ring)
+    for place, client in enumerate(list(ring)[: max(0, others + 1 - CLIENTS)]):
+        older_since, older, when = ring[client]
+        if when < now - REMEMBERED or place < others + 1 - MOST_CLIENTS:
+            del ring[client]
+        else:
+            ring[client] = older_since, [kept[:1] for kept in older], when
+    ring[operation.client] = since, [*replies, [operation.number, *_storable(reply)]], now
     return Remembered(state, ring)
 
 

@@ -111,7 +111,7 @@ class Handle:
             except Conflict:  # another host has finished it
                 return await self._read()
             actor = NOT_PRESENT
-        ring = {client: (since, kept) for client, since, kept in known["ring"]}
+        ring = {client: (since, kept, when) for client, since, kept, when in known["ring"]}
         remembered = Remembered(actor.state if actor else NOT_PRESENT, ring)
         row = actor or replies
         return known["holder"], row._replace(state=remembered) if row else NOT_PRESENT
