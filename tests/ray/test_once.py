@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import sys
 import threading
 import time
 from collections.abc import Awaitable
@@ -349,5 +350,15 @@ def test_many_clients_of_one_actor_do_not_make_it_forget_what_it_processed(
         await deliver("c0", 3)
         replies = local.stored(f"{type_name(Counter)}+operations", "a")
         assert len(replies["ring"]) == 64
+
+    run(sqlite_url, test)
+
+
+def test_an_actor_that_exits_does_not_end_its_host(sqlite_url: str) -> None:
+    async def test(local: Local) -> None:
+        async with local.client() as client:
+            with pytest.raises(RuntimeError, match="an actor raised a SystemExit"):
+                await client.ask(Echo, "a", sys.exit)
+            assert await client.ask(Echo, "a", 1) == 1
 
     run(sqlite_url, test)

@@ -90,11 +90,15 @@ class Once(Actor[Remembered]):
             if number == operation.number:
                 return NoUpdate(reply=_told_again(reply))
         current.set((self.wrapped, actor_id))
-        if state is NOT_PRESENT:
-            turn = self._actor.init(actor_id, content)
-        else:
-            turn = self._actor.process(state, actor_id, content)
-        outcome = await turn if inspect.isawaitable(turn) else turn
+        try:
+            if state is NOT_PRESENT:
+                turn = self._actor.init(actor_id, content)
+            else:
+                turn = self._actor.process(state, actor_id, content)
+            outcome = await turn if inspect.isawaitable(turn) else turn
+        except (SystemExit, KeyboardInterrupt) as error:
+            # Either would end the event loop, but not the process: nobody would start it again.
+            raise RuntimeError(f"an actor raised a {type(error).__name__}") from None
         return _remembering(outcome, remembered, operation)
 
     def time_to_live(self, remembered: Remembered, actor_id: Any) -> float:
