@@ -154,7 +154,7 @@ class RayTheater:
             await self._room.acquire()  # at once
         self._check_open()
         number = next(self._numbers)
-        letter = Letter(number, number, place, known_id, data)
+        letter = Letter(number, number, place, known_id, data, current.get() is not None)
         outbox = self._outboxes.get((name, known_id))
         if outbox is None:
             outbox = Outbox(name, known_id, address_key(name, known_id))

@@ -16,6 +16,7 @@ from theater_sql.adapters.ray.mail import Answer, Letter, Map, found, pickled
 from theater_sql.adapters.ray.once import Once, Operation, ReplyLost, once
 from theater_sql.adapters.ray.operations import WithOperations
 from theater_sql.host import Theater, TheaterClosed
+from theater_sql.host.theater import inside
 
 POOL: Final = "theater_sql.pool"
 """The actor type whose generic rows say how many hosts a pool has."""
@@ -203,6 +204,8 @@ class Host:
 
     async def _process(self, theater: Theater, operation: Operation, letter: Letter) -> Answer:
         lease = self._storage.lease
+        if letter.is_of_actor:
+            inside.set(theater)  # it waits for no room: busy actors would wait for each other
         try:
             actor = self._classes.get(letter.actor) or self._add_class(letter.actor)
             message = (operation, cloudpickle.loads(letter.message))

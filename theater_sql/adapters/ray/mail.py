@@ -36,7 +36,8 @@ class Letter(NamedTuple):
     """A message on its way: pickled, so that one which can't be read fails alone.
 
     ``number`` is the client's, ``since`` the first of those under way to the same actor, and
-    ``actor`` the place of the class, ``"module:attribute"``.
+    ``actor`` the place of the class, ``"module:attribute"``. ``is_of_actor`` tells whether an
+    actor sent it.
     """
 
     number: int
@@ -44,6 +45,7 @@ class Letter(NamedTuple):
     actor: str
     actor_id: ActorId
     message: bytes
+    is_of_actor: bool = False
 
 
 Answer: TypeAlias = tuple[Literal["reply", "error", "slow", "again", "lost"], bytes]
