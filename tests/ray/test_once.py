@@ -14,7 +14,7 @@ import pytest
 from ray import cloudpickle
 
 from tests.host.memory import Failures
-from tests.ray.actors import Counter, Echo, Forgetful, Odd, Waiter
+from tests.ray.actors import Counter, Echo, Forgetful, Odd, Relay, Waiter
 from tests.ray.local import Deliver, HostDied, Local, run
 from theater_sql import OutcomeUnknown, Put, Unavailable
 from theater_sql.adapters.ray import RayTheater, ReplyLost, hosts
@@ -360,5 +360,17 @@ def test_an_actor_that_exits_does_not_end_its_host(sqlite_url: str) -> None:
             with pytest.raises(RuntimeError, match="an actor raised a SystemExit"):
                 await client.ask(Echo, "a", sys.exit)
             assert await client.ask(Echo, "a", 1) == 1
+
+    run(sqlite_url, test)
+
+
+def test_a_host_that_was_to_end_and_stays_still_sends(sqlite_url: str) -> None:
+    async def test(local: Local) -> None:
+        async with local.client() as client:
+            for name in "ab":  # between the two, whoever resizes the pool dies
+                await client.ask(Relay, name, 2)
+                await local.host.leave()
+                assert local.stored(Waiter, name) == 2
+                await local.host.resume()
 
     run(sqlite_url, test)

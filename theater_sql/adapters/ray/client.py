@@ -73,7 +73,9 @@ class RayTheater:
         self._outboxes: dict[tuple[str, ActorId], Outbox] = {}
         self._ready: dict[HostOfMap, dict[Outbox, None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._emptied: asyncio.Event | None = None
+        self._is_closed = False
+        self._settled = asyncio.Event()
+        self._settled.set()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def __reduce__(self) -> Any:
@@ -120,11 +122,14 @@ class RayTheater:
             self._reports.unheard(outbox, message, reply)
             raise
 
+    async def settle(self) -> None:
+        """Wait until all that was handed over is answered."""
+        await self._settled.wait()
+
     async def close(self) -> None:
         """Wait until all that was handed over is answered, and take nothing more."""
-        self._emptied = self._emptied or asyncio.Event()
-        if self._outboxes:
-            await self._emptied.wait()
+        self._is_closed = True
+        await self.settle()
         await asyncio.gather(*self._tasks)
         self._deadlines.close()
 
@@ -159,6 +164,7 @@ class RayTheater:
         if outbox is None:
             outbox = Outbox(name, known_id, address_key(name, known_id))
             self._outboxes[name, known_id] = outbox
+            self._settled.clear()
         patience = self._resend_for if reply is None else max(seconds, self._resend_for)
         outbox.waiting.append(Sent(letter, message, reply, loop.time() + patience))
         if len(outbox.waiting) == 1 and not outbox.under_way:
@@ -174,7 +180,7 @@ class RayTheater:
             raise Overloaded(f"{full}; {NOT_ACCEPTED}") from None
 
     def _check_open(self) -> None:
-        if self._emptied is not None:
+        if self._is_closed:
             self._room.release()
             raise TheaterClosed(f"the Theater is closed; {NOT_ACCEPTED}")
 
@@ -282,8 +288,8 @@ class RayTheater:
             self._route(box)
             return
         del self._outboxes[box.name, box.actor_id]
-        if self._emptied is not None and not self._outboxes:
-            self._emptied.set()
+        if not self._outboxes:
+            self._settled.set()
 
     def _fail(self, box: Outbox, sent: Sent, error: BaseException) -> None:
         self._reports.fail(box, Envelope(sent.message, sent.reply), error)

@@ -114,10 +114,11 @@ class Host:
 
     async def leave(self) -> None:
         """Have others take what the actors here have sent to them: this host ends."""
-        await self.pause()
+        await self.resume()  # by the map in which it has no actors, so that its clients learn of it
         with suppress(TimeoutError):
             async with asyncio.timeout(LAST_LETTERS):
-                await self._sender.close()
+                await self._sender.settle()
+        await self.pause()
 
     async def resume(self) -> Map:
         """Go on, with the map that is stored; return it."""
