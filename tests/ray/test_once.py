@@ -16,7 +16,7 @@ from ray import cloudpickle
 from tests.host.memory import Failures
 from tests.ray.actors import Counter, Echo, Forgetful, Odd, Relay, Waiter
 from tests.ray.local import Deliver, HostDied, Local, run
-from theater_sql import OutcomeUnknown, Put, Unavailable
+from theater_sql import NOT_PRESENT, OutcomeUnknown, Put, Unavailable
 from theater_sql.adapters.ray import RayTheater, ReplyLost, hosts
 from theater_sql.adapters.ray.mail import Letter, Map
 from theater_sql.host import AskTimeout, Overloaded, Theater
@@ -374,3 +374,22 @@ def test_a_host_that_was_to_end_and_stays_still_sends(sqlite_url: str) -> None:
                 await local.host.resume()
 
     run(sqlite_url, test)
+
+
+def test_who_writes_an_actor_while_it_is_deleted_is_noticed(url: str) -> None:
+    async def test(local: Local) -> None:
+        storage: Any = local.host._storage.storage
+        delete = storage.delete
+
+        async def beaten(*actor: Any, **options: Any) -> None:
+            storage.delete = delete
+            await storage.put(Forgetful, "a", "written")
+            await delete(*actor, **options)
+
+        async with local.client() as client:
+            await client.ask(Forgetful, "a", "remember")
+            storage.delete = beaten
+            assert await client.ask(Forgetful, "a", "forget") == "forgotten"
+            assert local.stored(Forgetful, "a") is NOT_PRESENT
+
+    run(url, test)

@@ -148,6 +148,12 @@ def _after(state: Any, before: Remembered, operation: Operation, reply: Any) -> 
     return Remembered(state, ring)
 
 
+def without_last(remembered: Remembered) -> Remembered:
+    """Return what was remembered before the last message."""
+    *others, (client, (since, replies, when)) = remembered.ring.items()
+    return remembered._replace(ring={**dict(others), client: (since, replies[:-1], when)})
+
+
 def _storable(reply: Any) -> list[Any]:
     kind = type(reply)
     if reply is None or kind is bool or (kind is int and -SMALL < reply < SMALL):

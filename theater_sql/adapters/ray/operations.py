@@ -22,7 +22,7 @@ from theater_sql import (
     StorageError,
 )
 from theater_sql.adapters.ray.lease import Lease, LeaseLost
-from theater_sql.adapters.ray.once import Once, Remembered
+from theater_sql.adapters.ray.once import Once, Remembered, without_last
 
 MOST: Final = 256
 """How many actors are written in one commit."""
@@ -156,8 +156,16 @@ class Handle:
         # The replies say which row goes before it does: whoever reads both finishes it.
         deletes = None if self._etag is ABSENT else self._etag
         await self._commit(self._put_of_replies(remembered, deletes))
-        if deletes is not None:
+        if deletes is None:
+            return
+        try:
             await self._finish_delete()
+        except Conflict as error:
+            if (
+                error.kind == "stale"
+            ):  # somebody has written it since: the message has to go on that
+                await self._commit(self._put_of_replies(without_last(remembered), None))
+            raise
 
     async def _commit(self, replies: Put, *others: Put) -> None:
         try:
