@@ -14,7 +14,7 @@ from tests.ray.load import Load, run_load
 from tests.ray.local import Local, run
 from tests.ray.support import counts
 from tests.ray.test_faults import kill_hosts
-from theater_sql import NOT_PRESENT, AsyncSQLStorage, Conflict, Found
+from theater_sql import NOT_PRESENT, AsyncSQLStorage, Conflict, Found, Unavailable
 from theater_sql.adapters.ray import scale
 from theater_sql.adapters.ray.lease import Lease
 from theater_sql.adapters.ray.once import Remembered
@@ -111,6 +111,23 @@ def test_messages_keep_their_order_while_they_wait_for_a_lease_to_end(sqlite_url
                 for number in range(1, 100):
                     await client.send(Journal, name, number)
             assert local.stored(Journal, name) == list(range(100))
+
+    run(sqlite_url, test, lease=0.5)
+
+
+def test_who_waits_for_an_actor_that_another_host_keeps_is_told(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("theater_sql.adapters.ray.lease.LONGEST_WAIT", 1.0)
+
+    async def test(local: Local) -> None:
+        async with local.client() as client:
+            await client.ask(Journal, "a", 0)
+            local.start()
+            asked = [client.ask(Journal, "a", number, timeout=5) for number in range(1, 20)]
+            told = await asyncio.gather(*asked, return_exceptions=True)
+            assert {type(error) for error in told} == {Unavailable}
+        assert local.stored(Journal, "a") == [0]
 
     run(sqlite_url, test, lease=0.5)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from typing import Any, Final
 from uuid import uuid4
 
@@ -20,6 +22,7 @@ from theater_sql import (
     OutcomeUnknown,
     Put,
     StorageError,
+    Unavailable,
 )
 from theater_sql.adapters.ray.lease import Lease, LeaseLost
 from theater_sql.adapters.ray.once import Once, Remembered, without_last
@@ -28,6 +31,8 @@ MOST: Final = 256
 """How many actors are written in one commit."""
 CLAIM_AGAIN: Final = 0.2
 """Seconds until somebody else's claim is looked at again."""
+GIVEN_UP: Final = 5.0
+"""Seconds in which nobody waits anew for an actor that somebody has waited for in vain."""
 LINGER: Final = 0.1
 """Seconds after which the next commit begins though the one before it is under way."""
 TOGETHER: Final = 2.0
@@ -44,12 +49,14 @@ class WithOperations(AsyncStorage):
 
     Attributes:
         lease: if there is one, an actor is read only by the one whose lease it names.
+        waits: until when to wait for actors that others have.
     """
 
     def __init__(self, storage: AsyncSQLStorage, actors: ActorRegistry) -> None:
         self.storage = storage
         self.commits = Commits(storage)
         self.lease: Lease | None = None
+        self.waits: dict[tuple[str, ActorId], float] = {}
         self._actors = actors
 
     def handle(self, actor_type: Any, actor_id: ActorId) -> Handle:
@@ -94,8 +101,21 @@ class Handle:
         while True:
             holder, found = await self._read()
             if await self._claim(holder, found.state if found else Remembered(NOT_PRESENT, {})):
+                self._storage.waits.pop(self._replies, None)
                 return found
+            self._check_patience()
             await asyncio.sleep(CLAIM_AGAIN)
+
+    def _check_patience(self) -> None:
+        """Give up what waited for long, and at once what waits behind it."""
+        lease, waits, now = self._storage.lease, self._storage.waits, time.monotonic()
+        if lease is None or now < (until := waits.get(self._replies, -math.inf)):
+            return
+        if now > until + GIVEN_UP:
+            waits[self._replies] = now + lease.patience
+            return
+        reason = "another host has it in memory, and renews its lease; nothing was written"
+        raise Unavailable(self._name, self._actor[1], reason)
 
     async def _read(self) -> tuple[str | None, Found[Any] | NotPresent]:
         """Return who has the actor in memory, and what is stored."""
