@@ -18,7 +18,7 @@ from tests.ray.actors import Counter, Echo, Forgetful, Odd, Relay, Waiter
 from tests.ray.local import Deliver, HostDied, Local, run
 from theater_sql import NOT_PRESENT, OutcomeUnknown, Put, Unavailable
 from theater_sql.adapters.ray import RayTheater, ReplyLost, hosts
-from theater_sql.adapters.ray.mail import Letter, Map
+from theater_sql.adapters.ray.mail import Letter, Map, pickled
 from theater_sql.host import AskTimeout, Overloaded, Theater
 from theater_sql.identity import type_name
 
@@ -393,3 +393,21 @@ def test_who_writes_an_actor_while_it_is_deleted_is_noticed(url: str) -> None:
             assert local.stored(Forgetful, "a") is NOT_PRESENT
 
     run(url, test)
+
+
+def test_a_slow_letter_that_was_stopped_goes_before_those_behind_it(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("theater_sql.adapters.ray.host.DRAIN", 0.2)
+
+    async def test(local: Local) -> None:
+        message = cloudpickle.dumps(1.0)
+        letters = [Letter(n, 1, "tests.ray.actors:Waiter", "a", message) for n in (1, 2)]
+        _, answers = await local.host.deliver(1, "c", letters[:1], 0.1)
+        assert answers == [("slow", b"")]
+        await local.host.pause()  # and its client does not hear of it
+        await local.host.resume()
+        _, answers = await local.host.deliver(1, "c", letters, 5.0)
+        assert answers == [("reply", pickled(1)), ("slow", b"")]
+
+    run(sqlite_url, test)

@@ -183,7 +183,7 @@ class Host:
         """Return what processes a letter: once, however often it comes meanwhile."""
         key = (client, letter.number)
         task = self._under_way.get(key)
-        if task is None:
+        if task is None or (task.done() and task.result()[0] in ("again", "lost")):
             operation = Operation(client, letter.number, letter.since)
             task = asyncio.create_task(self._process(theater, operation, letter))
             self._under_way[key] = task
