@@ -48,6 +48,13 @@ class Friend(Actor[int]):
         return Persist(depth + 1, reply=depth + 1)
 
 
+class Echo(Actor[int]):
+    """Counts what it is told, and replies it; what can be called, it calls."""
+
+    def process(self, state: int | None, actor_id: Any, message: Any) -> Outcome[int]:
+        return Persist((state or 0) + 1, reply=message() if callable(message) else message)
+
+
 class Odd(Actor[int]):
     """Replies what only Python can hold."""
 
@@ -70,3 +77,15 @@ class Forgetful(Actor[str]):
 
     def process(self, state: str, actor_id: Any, message: str) -> Outcome[str]:
         return Stop.delete(reply="forgotten") if message == "forget" else Persist(message)
+
+    def time_to_live(self, state: str, actor_id: Any) -> float:
+        return 600.0 + len(state)
+
+
+class Relay(Actor[int]):
+    """Sends so many messages to a slow actor."""
+
+    async def process(self, state: int | None, actor_id: Any, message: int) -> Outcome[int]:
+        for _ in range(message):
+            await self.theater.send(Waiter, actor_id, 0.02)
+        return Persist(message)

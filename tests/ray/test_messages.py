@@ -278,6 +278,17 @@ def test_idle_actors_are_forgotten_and_come_back(new_pool: NewPool) -> None:
     run(pool, test)
 
 
+def test_busy_actors_do_not_wait_for_each_other_to_make_room(new_pool: NewPool) -> None:
+    pool = new_pool(max_activations=2)
+    asyncio.run(scale(pool, 1))
+
+    async def test(theater: RayTheater) -> None:
+        asked = [theater.ask(Friend, name, [f"{name} 2", f"{name} 3"]) for name in ("a", "b")]
+        assert await asyncio.gather(*asked) == [3, 3]
+
+    run(pool, test, ask_timeout=10)
+
+
 class Posted:
     """Sends one letter as often as it likes, as a client does whose host does not answer."""
 

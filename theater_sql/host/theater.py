@@ -30,7 +30,7 @@ from theater_sql.identity import check_id, type_name
 TURNS: Final = 50
 """How many messages an actor may process before the event loop gets its turn again."""
 
-_inside: ContextVar[Theater | None] = ContextVar("theater_sql.host.inside", default=None)
+inside: ContextVar[Theater | None] = ContextVar("theater_sql.host.inside", default=None)
 """The Theater whose actor the current code belongs to."""
 
 
@@ -81,7 +81,7 @@ class Theater:
         self._gate = Gate(self._is_crowded)
         self._deadlines = Deadlines()
         self._context = copy_context()
-        self._context.run(_inside.set, self)
+        self._context.run(inside.set, self)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._draining = False
         self._closed = False
@@ -180,7 +180,7 @@ class Theater:
         Actors don't wait here: those that are busy would wait for each other.
         """
         self._check_open()
-        if _inside.get() is self:
+        if inside.get() is self:
             return seconds
         try:
             return await self._gate.wait(seconds)
@@ -221,7 +221,7 @@ class Theater:
             if self._loop is not None:
                 raise RuntimeError("a Theater belongs to one event loop, and this is another one")
             self._loop = loop
-        if self._closed or (self._draining and _inside.get() is not self):
+        if self._closed or (self._draining and inside.get() is not self):
             raise TheaterClosed(f"the Theater is closed; {NOT_ACCEPTED}")
 
     async def _run(self, activation: Activation) -> None:

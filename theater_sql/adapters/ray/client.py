@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, Final, Self
-
-from ray import cloudpickle
 
 from theater_sql import ActorId
 from theater_sql.adapters.ray.hosts import PAUSE, HostOfMap, Hosts
@@ -18,8 +17,10 @@ from theater_sql.adapters.ray.mail import (
     Sent,
     collected,
     pickled,
+    set_reply,
+    told,
 )
-from theater_sql.adapters.ray.once import current
+from theater_sql.adapters.ray.once import ReplyLost, current
 from theater_sql.adapters.ray.placing import address_key, host_of
 from theater_sql.host import Actor, AskTimeout, Failure, Overloaded, TheaterClosed
 from theater_sql.host.activation import ACTIVATE
@@ -33,6 +34,8 @@ LINGER: Final = 0.05
 """Seconds after which the next call begins though the one before it is under way."""
 PATIENCE: Final = 0.25
 """Seconds that quick messages wait at first for slow ones which were sent with them."""
+LONGEST_PATIENCE: Final = 8.0
+"""Seconds after which slow ones are asked for again."""
 
 
 class RayTheater:
@@ -42,8 +45,8 @@ class RayTheater:
     ``ray.init``.
 
     Args:
-        ask_timeout: seconds that ``ask`` waits for the reply, unless told otherwise, and that all
-            senders wait for room.
+        ask_timeout: seconds that ``ask`` waits for the reply, and that all senders wait for room,
+            unless told otherwise.
         resend_for: seconds for which a message is sent again at least while no host answers.
         max_waiting: messages that have no answer yet; beyond it their senders wait.
         on_error: called with each error that no ``ask`` takes; logs to ``theater_sql.host``
@@ -60,6 +63,15 @@ class RayTheater:
         max_waiting: int = 100_000,
         on_error: Callable[[Failure], object] = log_failure,
     ) -> None:
+        self._another = partial(
+            RayTheater,
+            pool,
+            namespace=namespace,
+            ask_timeout=ask_timeout,
+            resend_for=resend_for,
+            max_waiting=max_waiting,
+            on_error=on_error,
+        )
         self._hosts = Hosts(pool, namespace)
         self._ask_timeout = ask_timeout
         self._resend_for = resend_for
@@ -71,7 +83,14 @@ class RayTheater:
         self._outboxes: dict[tuple[str, ActorId], Outbox] = {}
         self._ready: dict[HostOfMap, dict[Outbox, None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._emptied: asyncio.Event | None = None
+        self._is_closed = False
+        self._settled = asyncio.Event()
+        self._settled.set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def __reduce__(self) -> Any:
+        # Another client: were it the same, hosts would take its messages for those of this one.
+        return self._another, ()
 
     async def __aenter__(self) -> Self:
         return self
@@ -116,15 +135,18 @@ class RayTheater:
     async def activate(
         self, actor: type[Actor[Any]], actor_id: ActorId, *, timeout: float | None = None
     ) -> bool:
-        """Read an actor into its host's memory, and tell whether it is stored."""
-        stored: bool = await self.ask(actor, actor_id, ACTIVATE, timeout=timeout)
-        return stored
+        """Read an actor into its host's memory, and tell whether it has a state."""
+        has_state: bool = await self.ask(actor, actor_id, ACTIVATE, timeout=timeout)
+        return has_state
+
+    async def settle(self) -> None:
+        """Wait until all that was handed over is answered."""
+        await self._settled.wait()
 
     async def close(self) -> None:
         """Wait until all that was handed over is answered, and take nothing more."""
-        self._emptied = self._emptied or asyncio.Event()
-        if self._outboxes:
-            await self._emptied.wait()
+        self._is_closed = True
+        await self.settle()
         await asyncio.gather(*self._tasks)
         self._deadlines.close()
 
@@ -136,7 +158,8 @@ class RayTheater:
         reply: asyncio.Future[Any] | None,
         timeout: float | None,
     ) -> tuple[Outbox, float]:
-        """Have a message sent; return how many seconds of its timeout are left, too."""
+        """Have a message sent; return to where, and how many of the seconds are left."""
+        loop = self._check_loop()
         name, place = self._places.get(actor) or self._add_place(actor)
         parts = check_id(name, actor_id)
         known_id = parts if type(actor_id) is tuple else parts[0]
@@ -144,38 +167,47 @@ class RayTheater:
             where = address(name, known_id)
             raise RuntimeError(f"{where}: an actor that asks itself would wait for ever")
         data = LETTER_TO_ACTIVATE if message is ACTIVATE else pickled(message)
-        timeout = self._ask_timeout if timeout is None else timeout
-        seconds = await self._wait_for_room(address(name, known_id), timeout)
+        seconds = self._ask_timeout if timeout is None else timeout
+        if self._room.locked():
+            deadline = loop.time() + seconds
+            await self._wait_for_room(address(name, known_id), seconds)
+            seconds = deadline - loop.time()
+        else:
+            await self._room.acquire()  # at once
+        self._check_open()
         number = next(self._numbers)
-        letter = Letter(number, number, place, known_id, data)
+        letter = Letter(number, number, place, known_id, data, current.get() is not None)
         outbox = self._outboxes.get((name, known_id))
         if outbox is None:
             outbox = Outbox(name, known_id, address_key(name, known_id))
             self._outboxes[name, known_id] = outbox
-        deadline = asyncio.get_running_loop().time() + max(seconds, self._resend_for)
-        outbox.waiting.append(Sent(letter, message, reply, deadline))
+            self._settled.clear()
+        patience = self._resend_for if reply is None else max(seconds, self._resend_for)
+        outbox.waiting.append(Sent(letter, message, reply, loop.time() + patience))
         if len(outbox.waiting) == 1 and not outbox.under_way:
             self._route(outbox)
         return outbox, seconds
 
-    async def _wait_for_room(self, where: str, seconds: float) -> float:
-        """Take the room for one message, and return how many seconds are left."""
-        if not self._room.locked():
-            await self._room.acquire()  # at once
-        else:
-            loop = asyncio.get_running_loop()
-            end = loop.time() + seconds
-            try:
-                async with asyncio.timeout_at(end):
-                    await self._room.acquire()
-            except TimeoutError:
-                full = f"{where}: too many messages have no answer"
-                raise Overloaded(f"{full}; {NOT_ACCEPTED}") from None
-            seconds = max(0.0, end - loop.time())
-        if self._emptied is not None:
+    async def _wait_for_room(self, where: str, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._room.acquire()
+        except TimeoutError:
+            full = f"{where}: too many messages have no answer"
+            raise Overloaded(f"{full}; {NOT_ACCEPTED}") from None
+
+    def _check_open(self) -> None:
+        if self._is_closed:
             self._room.release()
             raise TheaterClosed(f"the Theater is closed; {NOT_ACCEPTED}")
-        return seconds
+
+    def _check_loop(self) -> asyncio.AbstractEventLoop:
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            if self._loop is not None:
+                raise RuntimeError("a RayTheater belongs to one event loop, and this is another")
+            self._loop = loop
+        return loop
 
     def _add_place(self, actor: Any) -> tuple[str, str]:
         if not (isinstance(actor, type) and issubclass(actor, Actor)):
@@ -228,7 +260,7 @@ class RayTheater:
                     self._go_on(box)
             if again:
                 self._start(self._send_again(again, host.version))
-            boxes, patience = slow, 2 * patience
+            boxes, patience = slow, min(2 * patience, LONGEST_PATIENCE)
 
     async def _send_again(self, boxes: list[Outbox], version: int) -> None:
         if version == self._hosts.map.version:  # and not because they are elsewhere
@@ -242,11 +274,15 @@ class RayTheater:
         kinds, left = set(), []
         for sent in box.under_way:
             kind, data = next(answers)
+            if kind == "lost":
+                sent.is_doubtful, kind = True, "again"
             if kind == "reply":
                 if sent.reply is not None and not sent.reply.done():
-                    _set_reply(sent.reply, data)
+                    set_reply(sent.reply, data)
             elif kind == "error":
-                self._fail(box, sent, _loaded(data))
+                error = told(box, sent, data)
+                if sent.reply is not None or not isinstance(error, ReplyLost):  # else it is well
+                    self._fail(box, sent, error)
             elif kind == "again" and now > sent.deadline:
                 self._fail(box, sent, AskTimeout(self._late(box)))
             else:
@@ -269,23 +305,8 @@ class RayTheater:
             self._route(box)
             return
         del self._outboxes[box.name, box.actor_id]
-        if self._emptied is not None and not self._outboxes:
-            self._emptied.set()
+        if not self._outboxes:
+            self._settled.set()
 
     def _fail(self, box: Outbox, sent: Sent, error: BaseException) -> None:
         self._reports.fail(box, Envelope(sent.message, sent.reply), error)
-
-
-def _loaded(data: bytes) -> BaseException:
-    try:
-        error: BaseException = cloudpickle.loads(data)
-    except Exception as problem:  # of a class that is not here
-        return problem
-    return error
-
-
-def _set_reply(reply: asyncio.Future[Any], data: bytes) -> None:
-    try:
-        reply.set_result(cloudpickle.loads(data))
-    except Exception as problem:
-        reply.set_exception(problem)

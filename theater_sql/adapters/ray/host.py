@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ray import cloudpickle
 
 from theater_sql import ActorRegistry, AsyncSQLStorage, ConfigurationError, Options
-from theater_sql.adapters.ray.client import RayTheater
-from theater_sql.adapters.ray.lease import Held, Lease
+from theater_sql.adapters.ray.client import PATIENCE, RayTheater
+from theater_sql.adapters.ray.lease import Lease, LeaseLost
 from theater_sql.adapters.ray.mail import LETTER_TO_ACTIVATE, Answer, Letter, Map, found, pickled
-from theater_sql.adapters.ray.once import Once, Operation, once
+from theater_sql.adapters.ray.once import Once, Operation, ReplyLost, once
 from theater_sql.adapters.ray.operations import WithOperations
 from theater_sql.host import Theater, TheaterClosed
 from theater_sql.host.activation import ACTIVATE
+from theater_sql.host.theater import inside
 
 POOL: Final = "theater_sql.pool"
 """The actor type whose generic rows say how many hosts a pool has."""
@@ -23,6 +25,8 @@ DRAIN: Final = 5.0
 """Seconds in which messages under way have to end when the pool is resized."""
 LONGEST_PAUSE: Final = 15.0
 """Seconds after which a host goes on that was told to pause and never to go on."""
+LAST_LETTERS: Final = 60.0
+"""Seconds in which what its actors have sent has to be taken before a host ends."""
 CONFLICT_RETRIES: Final = 10
 KEPT_FOR: Final = 60.0
 """Seconds for which the answer to a slow letter is kept."""
@@ -83,11 +87,16 @@ class Host:
         A letter that takes more seconds than ``patience`` is answered ``"slow"``: it goes on, and
         its answer is had by sending it once more.
         """
-        if not self._is_paused and not self._is_up_to(version):
-            await self.resume()
+        if self._is_behind(version):
+            async with self._turn:
+                if self._is_behind(version):  # still
+                    await self._catch_up()
         if self._theater is None or version != self._map.version:
             return self._map, None
         tasks = [self._task(self._theater, client, letter) for letter in letters]
+        if patience > PATIENCE:  # they were slow before
+            await asyncio.wait(tasks, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+            patience /= 8  # so long an answer waits for others, to go with them
         await asyncio.wait(tasks, timeout=patience)
         return self._map, [
             self._answer(client, letter, task) for letter, task in zip(letters, tasks, strict=True)
@@ -100,24 +109,39 @@ class Host:
             await self._forget()
             self._alarm = asyncio.get_running_loop().call_later(LONGEST_PAUSE, self._end_pause)
 
+    async def is_of(self, pool: Pool) -> bool:
+        """Tell whether the host was started with these settings."""
+        return pool == self._pool
+
+    async def leave(self) -> None:
+        """Have others take what the actors here have sent to them: this host ends."""
+        await self.resume()  # by the map in which it has no actors, so that its clients learn of it
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_LETTERS):
+                await self._sender.settle()
+        await self.pause()
+
     async def resume(self) -> Map:
         """Go on, with the map that is stored; return it."""
         async with self._turn:
             self._end_pause()
-            stored = await self._storage.storage.get(POOL, self._pool.name)
-            latest = Map(stored.version, stored.state["hosts"]) if stored else Map(0, 0)
-            if latest != self._map or not self._is_up_to(latest.version):
-                await self._forget()
-                await self._take_lease()
-                self._map = latest
-                self._theater = Theater(
-                    self._storage,
-                    max_activations=self._pool.max_activations,
-                    ask_timeout=FOR_EVER,
-                    conflict_retries=CONFLICT_RETRIES,
-                    drain_timeout=DRAIN,
-                )
+            await self._catch_up()
             return self._map
+
+    async def _catch_up(self) -> None:
+        stored = await self._storage.storage.get(POOL, self._pool.name)
+        latest = Map(stored.version, stored.state["hosts"]) if stored else Map(0, 0)
+        if latest != self._map or not self._is_up_to(latest.version):
+            await self._forget()
+            await self._take_lease()
+            self._map = latest
+            self._theater = Theater(
+                self._storage,
+                max_activations=self._pool.max_activations,
+                ask_timeout=FOR_EVER,
+                conflict_retries=CONFLICT_RETRIES,
+                drain_timeout=DRAIN,
+            )
 
     async def resize(self, hosts: int) -> None:
         """Store how many hosts the pool has from now on."""
@@ -129,6 +153,9 @@ class Host:
         self._is_paused = False
         if self._alarm is not None:
             self._alarm.cancel()
+
+    def _is_behind(self, version: int) -> bool:
+        return not self._is_paused and not self._is_up_to(version)
 
     def _is_up_to(self, version: int) -> bool:
         """Tell whether the host can answer letters that come by this version of the map."""
@@ -157,7 +184,7 @@ class Host:
         """Return what processes a letter: once, however often it comes meanwhile."""
         key = (client, letter.number)
         task = self._under_way.get(key)
-        if task is None:
+        if task is None or (task.done() and task.result()[0] in ("again", "lost")):
             operation = Operation(client, letter.number, letter.since)
             task = asyncio.create_task(self._process(theater, operation, letter))
             self._under_way[key] = task
@@ -179,14 +206,18 @@ class Host:
 
     async def _process(self, theater: Theater, operation: Operation, letter: Letter) -> Answer:
         lease = self._storage.lease
+        if letter.is_of_actor:
+            inside.set(theater)  # it waits for no room: busy actors would wait for each other
         try:
             actor = self._classes.get(letter.actor) or self._add_class(letter.actor)
             reply = await theater.ask(actor, letter.actor_id, (operation, _message(letter)))
             if lease is not None and not lease.is_live:
-                return "again", b""  # the actor may be elsewhere, and what it told here old
-            return "reply", pickled(reply)
-        except (Held, TheaterClosed):
+                return "lost", b""  # the actor may be elsewhere, and what it told here old
+            return _pickled_reply(reply)
+        except LeaseLost:
             return "again", b""
+        except TheaterClosed:
+            return "lost", b""
         except Exception as error:
             return "error", _pickled_error(error)
 
@@ -200,6 +231,14 @@ class Host:
 def _message(letter: Letter) -> Any:
     is_empty = letter.message == LETTER_TO_ACTIVATE
     return ACTIVATE if is_empty else cloudpickle.loads(letter.message)
+
+
+def _pickled_reply(reply: Any) -> Answer:
+    try:
+        return "reply", pickled(reply)
+    except Exception as error:
+        what = f"its reply, a {type(reply).__name__}, can't be pickled ({type(error).__name__})"
+        return "error", pickled(ReplyLost(f"the message was processed once, and {what}"))
 
 
 def _pickled_error(error: Exception) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Final, NamedTuple
 from uuid import uuid4
 
@@ -11,6 +12,8 @@ from theater_sql.adapters.ray.mail import Answer, Letter, Map
 
 PAUSE: Final = 0.2
 """Seconds until a host that did not answer is called again."""
+LONGEST_CALL: Final = 15.0
+"""Seconds, besides those a host was told to wait, after which it is taken for frozen."""
 
 
 class HostOfMap(NamedTuple):
@@ -38,15 +41,15 @@ class Hosts:
 
     async def call(self, host: HostOfMap, letters: list[Letter], patience: float) -> list[Answer]:
         """Return a host's answers; where there are none all letters have to be sent again."""
-        answers = None
         try:
-            handle = self._handle(host.number)
-            deliver = handle.deliver.remote
-            latest, answers = await deliver(host.version, self._client, letters, patience)
+            deliver = self._handle(host.number).deliver.remote
+            async with asyncio.timeout(patience + LONGEST_CALL):
+                latest, answers = await deliver(host.version, self._client, letters, patience)
             self.map = max(self.map, latest)
-        except Exception as error:  # it is dead, or unreachable, or can't reach its database
+        except Exception as error:  # it is dead or frozen, or can't reach its database
             self._handles.pop(host.number, None)
             self.trouble = f" ({type(error).__name__})"
+            return [("lost", b"")] * len(letters)
         return answers or [("again", b"")] * len(letters)
 
     def _handle(self, number: int) -> Any:

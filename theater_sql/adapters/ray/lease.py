@@ -16,8 +16,12 @@ LEASE: Final = "theater_sql.lease"
 """The actor type whose generic rows are the leases."""
 
 
-class Held(TheaterSQLError):
-    """Another host has the actor in memory, and its lease has not ended."""
+LONGEST_WAIT: Final = 60.0
+"""Seconds for which at least an actor is waited for that somebody else has."""
+
+
+class LeaseLost(TheaterSQLError):
+    """A host's own lease has ended, so that it may claim no actor."""
 
 
 class Lease:
@@ -36,6 +40,11 @@ class Lease:
         self._seen: datetime | None = None
         self._ended: set[str] = set()
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def patience(self) -> float:
+        """Seconds after which somebody else's lease will not end soon: it is being renewed."""
+        return max(LONGEST_WAIT, 2 * self._seconds)
 
     @property
     def is_live(self) -> bool:

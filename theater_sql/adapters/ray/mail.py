@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from ray import cloudpickle
 
-from theater_sql import ActorId
+from theater_sql import ActorId, OutcomeUnknown, Unavailable
 from theater_sql.host.failures import address, late
 
 SIMPLE: Final = frozenset({type(None), bool, int, float, str, bytes})
@@ -39,7 +39,8 @@ class Letter(NamedTuple):
     """A message on its way: pickled, so that one which can't be read fails alone.
 
     ``number`` is the client's, ``since`` the first of those under way to the same actor, and
-    ``actor`` the place of the class, ``"module:attribute"``.
+    ``actor`` the place of the class, ``"module:attribute"``. ``is_of_actor`` tells whether an
+    actor sent it.
     """
 
     number: int
@@ -47,10 +48,13 @@ class Letter(NamedTuple):
     actor: str
     actor_id: ActorId
     message: bytes
+    is_of_actor: bool = False
 
 
-Answer: TypeAlias = tuple[Literal["reply", "error", "slow", "again"], bytes]
-"""A pickled reply or error; or that a letter takes long, or has to be sent again."""
+Answer: TypeAlias = tuple[Literal["reply", "error", "slow", "again", "lost"], bytes]
+"""A pickled reply or error; or that a letter takes long, or has to be sent again: since it was
+not processed, or (``"lost"``) since nobody knows.
+"""
 
 
 @dataclass(slots=True, eq=False)
@@ -61,6 +65,8 @@ class Sent:
     message: Any
     reply: asyncio.Future[Any] | None
     deadline: float
+    is_doubtful: bool = False
+    """Whether it may have been processed by who could not say so."""
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -115,3 +121,26 @@ def found(place: str) -> Any:
     """Return what is at ``module:attribute``."""
     module, _, attribute = place.partition(":")
     return attrgetter(attribute)(importlib.import_module(module))
+
+
+def set_reply(reply: asyncio.Future[Any], data: bytes) -> None:
+    """Give a pickled reply to who asked."""
+    try:
+        reply.set_result(cloudpickle.loads(data))
+    except Exception as problem:
+        reply.set_exception(problem)
+
+
+def told(box: Outbox, sent: Sent, data: bytes) -> BaseException:
+    """Return what to tell a sender of a pickled error.
+
+    That the database is away now says nothing of an earlier sending.
+    """
+    try:
+        error: BaseException = cloudpickle.loads(data)
+    except Exception as problem:  # of a class that is not here
+        return problem
+    if not (sent.is_doubtful and isinstance(error, Unavailable)):
+        return error
+    reason = f"its host was lost, and may have processed the message before: {error.reason}"
+    return OutcomeUnknown(box.name, box.actor_id, reason, etag=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import time
 from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Any, ClassVar, Final, NamedTuple, TypeAlias, cast
@@ -16,6 +17,13 @@ from theater_sql.host.activation import ACTIVATE
 
 CLIENTS: Final = 64
 """For how many clients an actor keeps replies: for those that sent last."""
+MOST_CLIENTS: Final = 1000
+"""For how many it keeps the numbers of what it processed, as long as one may come again."""
+REMEMBERED: Final = 300
+"""Seconds for which one may."""
+LONGEST: Final = 16 * 2**10
+"""Bytes of the JSON of a reply that is kept: those to all clients have to fit into one row."""
+SMALL: Final = 2**53
 
 
 class Operation(NamedTuple):
@@ -31,8 +39,10 @@ class Operation(NamedTuple):
 
 Kept: TypeAlias = list[Any]
 """``[number, reply]``, or ``[number]`` for a reply that can't be stored."""
-Ring: TypeAlias = Mapping[str, tuple[int, list[Kept]]]
-"""By client: the last ``since``, and the replies from there on. Who sent last stands last."""
+Ring: TypeAlias = Mapping[str, tuple[int, list[Kept], int]]
+"""By client: the last ``since``, the replies from there on, and when (in seconds) the last of them
+was given. Who sent last stands last.
+"""
 
 current: ContextVar[tuple[type[Actor[Any]], ActorId] | None] = ContextVar(
     "theater_sql.adapters.ray.current", default=None
@@ -43,7 +53,8 @@ current: ContextVar[tuple[type[Actor[Any]], ActorId] | None] = ContextVar(
 class ReplyLost(TheaterSQLError):
     """The message was processed and stored once, but its reply went with a host.
 
-    Only a reply that the generic table can't hold is lost so.
+    Only a reply that the generic table can't hold, or a long one, is lost so; or one that can't
+    be pickled.
     """
 
 
@@ -74,23 +85,29 @@ class Once(Actor[Remembered]):
         state, ring = remembered
         operation, content = message
         if content is ACTIVATE:
-            present = state is not NOT_PRESENT
-            return NoUpdate(reply=True) if present else Stop.no_persist(reply=False)
-        since, replies = ring.get(operation.client, (0, []))
+            has_state = state is not NOT_PRESENT
+            return NoUpdate(reply=True) if has_state else Stop.no_persist(reply=False)
+        since, replies, _ = ring.get(operation.client, (0, [], 0))
         if operation.number < since:
             return NO_UPDATE  # it was on its way for long, and nobody waits for it any more
         for number, *reply in replies:
             if number == operation.number:
                 return NoUpdate(reply=_told_again(reply))
         current.set((self.wrapped, actor_id))
-        if state is NOT_PRESENT:
-            turn = self._actor.init(actor_id, content)
-        else:
-            turn = self._actor.process(state, actor_id, content)
-        outcome = await turn if inspect.isawaitable(turn) else turn
+        try:
+            if state is NOT_PRESENT:
+                turn = self._actor.init(actor_id, content)
+            else:
+                turn = self._actor.process(state, actor_id, content)
+            outcome = await turn if inspect.isawaitable(turn) else turn
+        except (SystemExit, KeyboardInterrupt) as error:
+            # Either would end the event loop, but not the process: nobody would start it again.
+            raise RuntimeError(f"an actor raised a {type(error).__name__}") from None
         return _remembering(outcome, remembered, operation)
 
     def time_to_live(self, remembered: Remembered, actor_id: Any) -> float:
+        if remembered.state is NOT_PRESENT:  # only replies are
+            return 0.0
         return self._actor.time_to_live(remembered.state, actor_id)
 
 
@@ -120,23 +137,37 @@ def _remembering(
 
 
 def _after(state: Any, before: Remembered, operation: Operation, reply: Any) -> Remembered:
-    ring = dict(before.ring)
-    _, replies = ring.pop(operation.client, (0, []))
-    replies = [kept for kept in replies if kept[0] >= operation.since]
-    for oldest in list(ring)[: len(ring) + 1 - CLIENTS]:
-        del ring[oldest]
-    ring[operation.client] = operation.since, [*replies, [operation.number, *_storable(reply)]]
+    ring, now = dict(before.ring), int(time.time())
+    since, replies, _ = ring.pop(operation.client, (0, [], now))
+    since = max(since, operation.since)  # a letter that comes late knows an older one
+    replies = [kept for kept in replies if kept[0] >= since]
+    others = len(ring)
+    for place, client in enumerate(list(ring)[: max(0, others + 1 - CLIENTS)]):
+        older_since, older, when = ring[client]
+        if when < now - REMEMBERED or place < others + 1 - MOST_CLIENTS:
+            del ring[client]
+        else:
+            ring[client] = older_since, [kept[:1] for kept in older], when
+    ring[operation.client] = since, [*replies, [operation.number, *_storable(reply)]], now
     return Remembered(state, ring)
 
 
+def without_last(remembered: Remembered) -> Remembered:
+    """Return what was remembered before the last message."""
+    *others, (client, (since, replies, when)) = remembered.ring.items()
+    return remembered._replace(ring={**dict(others), client: (since, replies[:-1], when)})
+
+
 def _storable(reply: Any) -> list[Any]:
-    if reply is None or type(reply) in (bool, int):  # to spare most messages the attempt
-        return [reply]
+    kind = type(reply)
+    if reply is None or kind is bool or (kind is int and -SMALL < reply < SMALL):
+        return [reply]  # to spare most messages the attempt
     try:
-        UNTYPED.encode(reply)
+        [text] = UNTYPED.encode([[[[[reply]]]]])  # as deep as it is in its row
     except CodecError:
         return []
-    return [reply]
+    is_kept = len(text.encode()) <= LONGEST and r"\u0000" not in text  # which jsonb refuses
+    return [reply] if is_kept else []
 
 
 def _told_again(reply: list[Any]) -> Any:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from typing import Any, Final
 
 from theater_sql import (
@@ -19,13 +21,22 @@ from theater_sql import (
     OutcomeUnknown,
     Put,
     StorageError,
+    Unavailable,
 )
-from theater_sql.adapters.ray.lease import Held, Lease
-from theater_sql.adapters.ray.once import Once, Remembered
+from theater_sql.adapters.ray.lease import Lease, LeaseLost
+from theater_sql.adapters.ray.once import Once, Remembered, without_last
 from theater_sql.etags import new_etag
 
 MOST: Final = 256
 """How many actors are written in one commit."""
+CLAIM_AGAIN: Final = 0.2
+"""Seconds until somebody else's claim is looked at again."""
+GIVEN_UP: Final = 5.0
+"""Seconds in which nobody waits anew for an actor that somebody has waited for in vain."""
+LINGER: Final = 0.1
+"""Seconds after which the next commit begins though the one before it is under way."""
+TOGETHER: Final = 2.0
+"""Seconds that actors wait for each other: somebody's lock may hold up one of them."""
 NOTHING: Final[dict[str, Any]] = {"ring": [], "deletes": None, "holder": None}
 """The replies of an actor that has none."""
 
@@ -38,12 +49,14 @@ class WithOperations(AsyncStorage):
 
     Attributes:
         lease: if there is one, an actor is read only by the one whose lease it names.
+        waits: until when to wait for actors that others have.
     """
 
     def __init__(self, storage: AsyncSQLStorage, actors: ActorRegistry) -> None:
         self.storage = storage
         self.commits = Commits(storage)
         self.lease: Lease | None = None
+        self.waits: dict[tuple[str, ActorId], float] = {}
         self._actors = actors
 
     def handle(self, actor_type: Any, actor_id: ActorId) -> Handle:
@@ -81,7 +94,31 @@ class Handle:
         self._replies_etag: Any = ABSENT
 
     async def get(self) -> Found[Any] | NotPresent:
-        """Read both rows, finish a delete that was begun, and claim the actor for a lease."""
+        """Read both rows, finish a delete that was begun, and claim the actor for a lease.
+
+        While another host has it this waits, with the messages behind it: so their order holds.
+        """
+        while True:
+            holder, found = await self._read()
+            if await self._claim(holder, found.state if found else Remembered(NOT_PRESENT, {})):
+                self._storage.waits.pop(self._replies, None)
+                return found
+            self._check_patience()
+            await asyncio.sleep(CLAIM_AGAIN)
+
+    def _check_patience(self) -> None:
+        """Give up what waited for long, and at once what waits behind it."""
+        lease, waits, now = self._storage.lease, self._storage.waits, time.monotonic()
+        if lease is None or now < (until := waits.get(self._replies, -math.inf)):
+            return
+        if now > until + GIVEN_UP:
+            waits[self._replies] = now + lease.patience
+            return
+        reason = "another host has it in memory, and renews its lease; nothing was written"
+        raise Unavailable(self._name, self._actor[1], reason)
+
+    async def _read(self) -> tuple[str | None, Found[Any] | NotPresent]:
+        """Return who has the actor in memory, and what is stored."""
         results = await self._storage.storage.get_many([self._actor, self._replies])
         for error in results.errors:
             raise error
@@ -89,44 +126,41 @@ class Handle:
         self._etag, self._replies_etag = actor.etag, replies.etag
         known: dict[str, Any] = replies.state if replies else NOTHING
         if actor and actor.etag == known["deletes"]:
-            await self._finish_delete()
+            try:
+                await self.delete()
+            except Conflict:  # another host has finished it
+                return await self._read()
             actor = NOT_PRESENT
-        ring = {client: (since, kept) for client, since, kept in known["ring"]}
+        ring = {client: (since, kept, when) for client, since, kept, when in known["ring"]}
         remembered = Remembered(actor.state if actor else NOT_PRESENT, ring)
-        await self._claim(known["holder"], remembered)
         row = actor or replies
-        return row._replace(state=remembered) if row else NOT_PRESENT
+        return known["holder"], row._replace(state=remembered) if row else NOT_PRESENT
 
-    async def _claim(self, holder: str | None, remembered: Remembered) -> None:
+    async def _claim(self, holder: str | None, remembered: Remembered) -> bool:
+        """Tell whether the actor may be in memory here."""
         lease = self._storage.lease
         if lease is None or holder == lease.holder:
-            return
-        held = f"{self._name}[{self._actor[1]!r}]: another host has it in memory"
+            return True
+        if not lease.is_live:
+            raise LeaseLost(f"{self._name}[{self._actor[1]!r}]: its host has lost its lease")
         if holder is not None and not await lease.is_over(holder):
-            raise Held(held)
+            return False
         replies = self._put_of_replies(remembered, None)
         try:
             await self._storage.commits.put([replies])
         except (Conflict, OutcomeUnknown):
-            raise Held(held) from None
+            return False
         self._replies_etag = replies.etag
         # The holder's last write may have come between the looks at the one row and the other.
-        if (await self._storage.storage.get(*self._actor)).etag != self._etag:
-            raise Held(held)
+        actor = await self._storage.storage.get(*self._actor)
+        return bool(actor.etag == self._etag)
 
     async def put(self, remembered: Remembered) -> None:
-        """Write both rows, or with ``NOT_PRESENT`` for the state: remove the actor.
-
-        What became of a write is never unknown, but a ``Conflict``: to read again tells.
-        """
-        try:
-            if remembered.state is NOT_PRESENT:
-                await self._put_nothing(remembered)
-            else:
-                await self._put(remembered)
-        except OutcomeUnknown as error:
-            told = {"kind": "stale", "expected": self._etag, "actual": None}
-            raise Conflict(self._name, self._actor[1], error.reason, **told) from None
+        """Write both rows, or with ``NOT_PRESENT`` for the state: remove the actor."""
+        if remembered.state is NOT_PRESENT:
+            await self._put_nothing(remembered)
+        else:
+            await self._put(remembered)
 
     async def delete(self) -> None:
         """Remove the actor; its replies stay."""
@@ -134,18 +168,44 @@ class Handle:
         self._etag = ABSENT
 
     async def _put(self, remembered: Remembered) -> None:
-        replies = self._put_of_replies(remembered, None)
         actor = Put(*self._actor, remembered.state, self._etag, new_etag())
-        await self._storage.commits.put([actor, replies])
-        self._etag, self._replies_etag = actor.etag, replies.etag
+        await self._commit(self._put_of_replies(remembered, None), actor)
+        self._etag = actor.etag
 
     async def _put_nothing(self, remembered: Remembered) -> None:
         # The replies say which row goes before it does: whoever reads both finishes it.
-        replies = self._put_of_replies(remembered, None if self._etag is ABSENT else self._etag)
-        await self._storage.commits.put([replies])
-        self._replies_etag = replies.etag
-        if self._etag is not ABSENT:
+        deletes = None if self._etag is ABSENT else self._etag
+        await self._commit(self._put_of_replies(remembered, deletes))
+        if deletes is None:
+            return
+        try:
             await self._finish_delete()
+        except Conflict as error:
+            # Somebody has written it since: the message has to go on that.
+            if error.kind == "stale":
+                await self._commit(self._put_of_replies(without_last(remembered), None))
+            raise
+
+    async def _commit(self, replies: Put, *others: Put) -> None:
+        try:
+            await self._storage.commits.put([*others, replies])
+        except OutcomeUnknown as error:
+            await self._settle(replies, error)
+        self._replies_etag = replies.etag
+
+    async def _settle(self, replies: Put, error: OutcomeUnknown) -> None:
+        """Find out whether a commit came through; to process the message again would not do.
+
+        If it can't be read either that would be told, as if nothing had been written.
+        """
+        try:
+            found = await self._storage.storage.get(*self._replies)
+        except StorageError:
+            raise error from None
+        if found.etag != replies.etag:
+            actual = found.etag if found else None
+            told = {"kind": "stale", "expected": self._replies_etag, "actual": actual}
+            raise Conflict(self._name, self._actor[1], error.reason, **told) from None
 
     async def _finish_delete(self) -> None:
         try:
@@ -171,6 +231,7 @@ class Commits:
         self._storage = storage
         self._waiting: list[tuple[list[Put], asyncio.Future[None]]] = []
         self._task: asyncio.Task[None] | None = None
+        self._under_way: set[asyncio.Task[None]] = set()
 
     async def put(self, puts: list[Put]) -> None:
         """Write all of ``puts``, which belong to one actor, or none."""
@@ -182,19 +243,22 @@ class Commits:
 
     async def settle(self) -> None:
         """Wait until nothing is under way, also of callers that have gone."""
-        while self._task is not None:
-            await asyncio.wait({self._task})
+        while tasks := self._under_way | ({self._task} if self._task is not None else set()):
+            await asyncio.wait(tasks)
 
     async def _run(self) -> None:
         while self._waiting:
             batch, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
-            await self._write(batch)
+            write = asyncio.create_task(self._write(batch))
+            self._under_way.add(write)
+            write.add_done_callback(self._under_way.discard)
+            await asyncio.wait({write}, timeout=LINGER)
         self._task = None
 
     async def _write(self, batch: list[tuple[list[Put], asyncio.Future[None]]]) -> None:
+        puts = [put for actor, _ in batch for put in actor]
         try:
-            puts = [put for actor, _ in batch for put in actor]
-            await self._storage.put_many(puts, atomic=True)
+            await self._storage.put_many(puts, atomic=True, timeout=TOGETHER if batch[1:] else None)
         except Exception as error:
             if len(batch) > 1:  # each by itself: what is wrong with one is not the others' fault
                 await asyncio.gather(*[self._write([one]) for one in batch])

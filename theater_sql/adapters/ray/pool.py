@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import ray
 from ray.exceptions import ActorUnavailableError
+from ray.util import list_named_actors
 
 from theater_sql import ConfigurationError
 from theater_sql.adapters.ray.host import Host, Pool
@@ -20,24 +22,27 @@ async def scale(pool: Pool, hosts: int) -> None:
     """
     if hosts < 1:
         raise ConfigurationError("a pool has one host or more")
-    running = [_start(pool, number) for number in range(hosts)]
-    before = (await _tell(running[0], "resume")).hosts
-    if before == hosts:
-        return
-    surplus = _found(pool, hosts, before)
-    await asyncio.gather(*[_tell(host, "pause") for host in running + surplus])
-    await _tell(running[0], "resize", hosts)
-    await asyncio.gather(*[_tell(host, "resume") for host in running])
+    first = _start(pool, 0)
+    if not await _tell(first, "is_of", pool):
+        raise ConfigurationError(
+            f"a pool {pool.name!r} runs with other settings: stop() it first, or name this one"
+        )
+    running = [first, *[_start(pool, number) for number in range(1, hosts)]]
+    before = (await _tell(first, "resume")).hosts
+    surplus = _found(pool, hosts)
+    if before != hosts:
+        await asyncio.gather(*[_tell(host, "pause") for host in running + surplus])
+        await _tell(first, "resize", hosts)
+        await asyncio.gather(*[_tell(host, "resume") for host in running])
+    await asyncio.gather(*[_tell(host, "leave") for host in surplus])
     for host in surplus:
         ray.kill(host)
 
 
 def stop(pool: Pool) -> None:
     """Kill all hosts of a pool; what is stored stays, and ``scale`` starts it again."""
-    number = 0
-    while found := _found(pool, number, number + 1):
-        ray.kill(found[0])
-        number += 1
+    for host in _found(pool, 0):
+        ray.kill(host)
 
 
 def _start(pool: Pool, number: int) -> Any:
@@ -57,13 +62,15 @@ def _start(pool: Pool, number: int) -> Any:
     ).remote(pool)
 
 
-def _found(pool: Pool, first: int, end: int) -> list[Any]:
+def _found(pool: Pool, first: int) -> list[Any]:
+    """Return the hosts that run from this number on, also what an interrupted call has left."""
     hosts = []
-    for number in range(first, end):
-        try:
-            hosts.append(ray.get_actor(host_name(pool.name, number), pool.namespace))
-        except ValueError:  # there is none of this name
-            break
+    for actor in list_named_actors(all_namespaces=True):
+        name, _, number = actor["name"].rpartition("/")
+        if (name, actor["namespace"]) == (pool.name, pool.namespace) and number.isdecimal():
+            with suppress(ValueError):  # it has gone meanwhile
+                if int(number) >= first:
+                    hosts.append(ray.get_actor(actor["name"], pool.namespace))
     return hosts
 
 
