@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -68,7 +69,7 @@ def new_pools(cluster: Any, new_pg: NewDatabase) -> Callable[[], AbstractContext
                 yield new
             finally:
                 for pool in pools:
-                    stop(pool)
+                    asyncio.run(stop(pool))
 
     return block
 

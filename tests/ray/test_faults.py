@@ -187,7 +187,7 @@ def test_a_database_that_crashes_under_load(cluster: Any, figure: Figure) -> Non
         try:
             load = run_load(pool, crashes)
         finally:
-            stop(pool)
+            asyncio.run(stop(pool))
         assert counts(url) == load.acknowledged
     figure(
         f"{CRASHES} crashes of the database, {load.acknowledged.total()} acknowledged messages; "

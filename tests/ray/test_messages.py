@@ -19,7 +19,14 @@ from tests.ray.conftest import NewPool
 from theater_sql import NOT_PRESENT, InvalidId, SQLStorage
 from theater_sql.adapters.ray import Pool, RayTheater, ReplyLost, scale
 from theater_sql.adapters.ray.mail import Letter
-from theater_sql.host import Actor, AskTimeout, NoPersist, Overloaded, TheaterClosed
+from theater_sql.host import (
+    Actor,
+    AskTimeout,
+    NoPersist,
+    Overloaded,
+    SyncTheater,
+    TheaterClosed,
+)
 
 Test = Callable[[RayTheater], Coroutine[Any, Any, None]]
 
@@ -234,6 +241,18 @@ def test_an_invalid_id_is_refused_at_once(shared: Pool, bad: Any) -> None:
     run(shared, test)
 
 
+def test_an_actor_of_the_program_itself_is_refused(
+    shared: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Counter, "__module__", "__main__")
+
+    async def test(theater: RayTheater) -> None:
+        with pytest.raises(TypeError, match=r"Counter: hosts would run this program"):
+            await theater.send(Counter, "a", 1)
+
+    run(shared, test)
+
+
 def test_messages_go_to_actors_that_hosts_can_import(shared: Pool) -> None:
     class Local(Actor[int]):
         pass
@@ -257,13 +276,29 @@ def test_a_closed_theater_refuses(shared: Pool) -> None:
     run(shared, test)
 
 
-def test_without_a_pool_nothing_is_answered(cluster: Any) -> None:
+def test_without_a_pool_nothing_is_answered_and_it_is_said_why(
+    cluster: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    why = "there is no host 0 of the pool 'none' in the namespace 'theater_sql'"
+
     async def test() -> None:
         async with RayTheater("none", resend_for=1) as theater:
-            with pytest.raises(AskTimeout):
+            with pytest.raises(AskTimeout, match=why):
                 await theater.ask(Counter, "a", 1, timeout=0.5)
 
     asyncio.run(test())
+    assert [record.message for record in caplog.records] == [
+        f"{why}: scale() starts it; trying again"
+    ]
+
+
+def test_threads_send_to_a_pool_too(shared: Pool) -> None:
+    with SyncTheater(RayTheater(shared.name)) as theater:
+        assert not theater.activate(Counter, "threads")
+        assert theater.ask(Counter, "threads", 1) == 1
+        theater.send(Counter, "threads", 2)
+        theater.drain()
+    assert stored(shared, Counter, "threads").count == 2
 
 
 def test_idle_actors_are_forgotten_and_come_back(new_pool: NewPool) -> None:

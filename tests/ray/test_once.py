@@ -19,7 +19,7 @@ from tests.ray.local import Deliver, HostDied, Local, run
 from theater_sql import NOT_PRESENT, OutcomeUnknown, Put, Unavailable
 from theater_sql.adapters.ray import RayTheater, ReplyLost, hosts
 from theater_sql.adapters.ray.mail import Letter, Map, pickled
-from theater_sql.host import AskTimeout, Overloaded, Theater
+from theater_sql.host import AskTimeout, Overloaded, Theater, TheaterClosed
 from theater_sql.identity import type_name
 
 
@@ -31,6 +31,24 @@ def test_a_theater_that_travels_is_another_client(sqlite_url: str) -> None:
                 assert await copy.ask(Counter, "a", 1) == count
 
     run(sqlite_url, test)
+
+
+def test_who_forgets_to_close_is_told_what_was_not_sent() -> None:
+    failures = Failures()
+
+    def nobody(number: int) -> Any:
+        raise hosts.NoHostError
+
+    async def forget() -> None:
+        theater = RayTheater("none", on_error=failures)
+        known: Any = theater._hosts
+        known._handle = nobody
+        for number in range(20):
+            await theater.send(Counter, number % 3, number)
+        await asyncio.sleep(0.1)
+
+    asyncio.run(forget())
+    assert failures.errors == [TheaterClosed] * 20
 
 
 def test_a_commit_in_doubt_is_looked_up(url: str) -> None:

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import ray
 
-from tests.conftest import Figure
+from tests.conftest import Figure, NewDatabase
 from tests.ray.actors import Counter, Relay, Waiter, actors
 from tests.ray.load import Load, run_load
 from tests.ray.support import counts
-from theater_sql import ConfigurationError, SQLStorage
+from theater_sql import ConfigurationError, SchemaMismatch, SQLStorage
 from theater_sql.adapters.ray import Pool, RayTheater, scale, stop
 from theater_sql.adapters.ray.host import POOL
 
@@ -65,7 +65,7 @@ def test_hosts_that_an_interrupted_call_has_left_are_ended(pool: Pool) -> None:
     assert running(pool) == ["0"]
     asyncio.run(scale(pool, 3))
     ray.kill(ray.get_actor(f"{pool.name}/1", pool.namespace))
-    stop(pool)
+    asyncio.run(stop(pool))
     assert running(pool) == []
 
 
@@ -81,9 +81,31 @@ def test_a_pool_that_runs_with_other_settings_is_refused(pool: Pool) -> None:
     asyncio.run(scale(pool, 1))
     with pytest.raises(ConfigurationError, match="runs with other settings: stop"):
         asyncio.run(scale(replace(pool, lease=1.0), 2))
-    stop(pool)
+    asyncio.run(stop(pool))
     time.sleep(1)
     asyncio.run(scale(replace(pool, lease=1.0), 1))
+
+
+def test_a_pool_that_can_not_start_leaves_no_host(pool: Pool) -> None:
+    with pytest.raises(ConfigurationError, match="hosts can't import 'no_module:actors'"):
+        asyncio.run(scale(replace(pool, actors="no_module:actors"), 2))
+    assert running(pool) == []
+    asyncio.run(scale(pool, 1))
+    assert running(pool) == ["0"]
+
+
+def test_a_pool_without_its_tables_is_told_by_its_own_error(
+    pool: Pool, new_pg: NewDatabase
+) -> None:
+    with new_pg() as empty:
+        with pytest.raises(SchemaMismatch, match="run the migrations"):
+            asyncio.run(scale(replace(pool, url=empty), 1))
+        assert running(pool) == []
+
+
+def test_a_registry_is_named_by_module_and_attribute() -> None:
+    with pytest.raises(ConfigurationError, match="'shop' has to be 'module:attribute'"):
+        Pool("sqlite://", "shop")
 
 
 def test_a_pool_of_no_host_is_refused(pool: Pool) -> None:
@@ -99,7 +121,7 @@ def test_a_stopped_pool_goes_on_with_what_is_stored(pool: Pool) -> None:
 
     asyncio.run(scale(pool, 3))
     assert asyncio.run(ask()) == 1
-    stop(pool)
+    asyncio.run(stop(pool))
     asyncio.run(scale(pool, 1))
     assert asyncio.run(ask()) == 2
 

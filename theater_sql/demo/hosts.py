@@ -40,13 +40,16 @@ async def _on_ray(url: str) -> AsyncIterator[RayTheater]:
     import ray
 
     if not ray.is_initialized():
-        ray.init(logging_level="ERROR", log_to_driver=False)
+        try:
+            ray.init(logging_level="ERROR", log_to_driver=False)
+        except (ConnectionError, RuntimeError, ray.exceptions.RayError) as error:
+            raise DemoError(f"no Ray cluster can be reached: {error}") from None
     try:
         await scale(pool, HOSTS)
         async with RayTheater(pool.name, namespace=pool.namespace) as theater:
             yield theater
     finally:
-        stop(pool)
+        await stop(pool)
 
 
 def _absolute(url: str) -> str:

@@ -67,9 +67,9 @@ def log_failure(failure: Failure) -> None:
     logger.error("%s: %s%s", where, type(failure.error).__name__, what)
 
 
-def late(actor: Addressed, seconds: float) -> AskTimeout:
+def late(actor: Addressed, seconds: float, why: str = "") -> AskTimeout:
     """Return the error of a sender whose reply did not come in time."""
-    what = f"no reply within {seconds} s; the message stays accepted and may be processed"
+    what = f"no reply within {seconds} s{why}; the message stays accepted and may be processed"
     return AskTimeout(f"{actor!r}: {what}")
 
 

@@ -8,14 +8,48 @@ import threading
 from collections.abc import Coroutine
 from concurrent.futures import CancelledError, Future, InvalidStateError, wait
 from contextlib import suppress
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 
 from theater_sql.contract import ActorId
 from theater_sql.host.actor import Actor
 from theater_sql.host.failures import NOT_ACCEPTED, TheaterClosed
-from theater_sql.host.theater import Theater
 
 ENDED: Final = "the Theater's event loop has ended; the message may have been processed"
+
+
+class AwaitedTheater(Protocol):
+    """A ``Theater``, or what has its methods and runs the actors elsewhere."""
+
+    async def send(
+        self,
+        actor: type[Actor[Any]],
+        actor_id: ActorId,
+        message: Any,
+        *,
+        timeout: float | None = None,
+    ) -> None:
+        """See ``Theater.send``."""
+
+    async def ask(
+        self,
+        actor: type[Actor[Any]],
+        actor_id: ActorId,
+        message: Any,
+        *,
+        timeout: float | None = None,
+    ) -> Any:
+        """See ``Theater.ask``."""
+
+    async def activate(
+        self, actor: type[Actor[Any]], actor_id: ActorId, *, timeout: float | None = None
+    ) -> bool:
+        """See ``Theater.activate``."""
+
+    async def drain(self) -> None:
+        """See ``Theater.drain``."""
+
+    async def close(self) -> None:
+        """See ``Theater.close``."""
 
 
 class SyncTheater:
@@ -25,7 +59,7 @@ class SyncTheater:
     One that is not closed is closed when the interpreter ends. A forked process is refused.
     """
 
-    def __init__(self, theater: Theater) -> None:
+    def __init__(self, theater: AwaitedTheater) -> None:
         self._theater = theater
         self._lock = threading.Lock()
         self._closing = False

@@ -4,38 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from functools import partial
-from typing import Any, Final, Self
+from typing import Any, Self
 
 from theater_sql import ActorId
-from theater_sql.adapters.ray.hosts import PAUSE, HostOfMap, Hosts
-from theater_sql.adapters.ray.mail import (
-    LETTER_TO_ACTIVATE,
-    Letter,
-    Outbox,
-    Sent,
-    collected,
-    pickled,
-    set_reply,
-    told,
-)
-from theater_sql.adapters.ray.once import ReplyLost, current
-from theater_sql.adapters.ray.placing import address_key, host_of
-from theater_sql.host import Actor, AskTimeout, Failure, Overloaded, TheaterClosed
+from theater_sql.adapters.ray.delivery import Delivery
+from theater_sql.adapters.ray.hosts import Hosts
+from theater_sql.adapters.ray.mail import LETTER_TO_ACTIVATE, Letter, Outbox, Sent, pickled
+from theater_sql.adapters.ray.once import current
+from theater_sql.host import Actor, Failure, Overloaded, TheaterClosed
 from theater_sql.host.activation import ACTIVATE
 from theater_sql.host.deadlines import Deadlines
 from theater_sql.host.failures import NOT_ACCEPTED, address, log_failure
-from theater_sql.host.mailbox import Envelope
 from theater_sql.host.reports import Reports
 from theater_sql.identity import check_id, class_path, type_name
-
-LINGER: Final = 0.05
-"""Seconds after which the next call begins though the one before it is under way."""
-PATIENCE: Final = 0.25
-"""Seconds that quick messages wait at first for slow ones which were sent with them."""
-LONGEST_PATIENCE: Final = 8.0
-"""Seconds after which slow ones are asked for again."""
 
 
 class RayTheater:
@@ -80,12 +63,8 @@ class RayTheater:
         self._room = asyncio.Semaphore(max_waiting)
         self._numbers = itertools.count(1)
         self._places: dict[type[Actor[Any]], tuple[str, str]] = {}
-        self._outboxes: dict[tuple[str, ActorId], Outbox] = {}
-        self._ready: dict[HostOfMap, dict[Outbox, None]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._delivery = Delivery(self._hosts, self._reports, self._room.release)
         self._is_closed = False
-        self._settled = asyncio.Event()
-        self._settled.set()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def __reduce__(self) -> Any:
@@ -141,13 +120,17 @@ class RayTheater:
 
     async def settle(self) -> None:
         """Wait until all that was handed over is answered."""
-        await self._settled.wait()
+        await self._delivery.settle()
 
-    async def close(self) -> None:
+    async def drain(self) -> None:
         """Wait until all that was handed over is answered, and take nothing more."""
         self._is_closed = True
         await self.settle()
-        await asyncio.gather(*self._tasks)
+
+    async def close(self) -> None:
+        """Drain. Without it, what has no answer when the event loop ends may not be sent."""
+        self._is_closed = True
+        await self._delivery.end()
         self._deadlines.close()
 
     async def _post(
@@ -177,16 +160,9 @@ class RayTheater:
         self._check_open()
         number = next(self._numbers)
         letter = Letter(number, number, place, known_id, data, current.get() is not None)
-        outbox = self._outboxes.get((name, known_id))
-        if outbox is None:
-            outbox = Outbox(name, known_id, address_key(name, known_id))
-            self._outboxes[name, known_id] = outbox
-            self._settled.clear()
         patience = self._resend_for if reply is None else max(seconds, self._resend_for)
-        outbox.waiting.append(Sent(letter, message, reply, loop.time() + patience))
-        if len(outbox.waiting) == 1 and not outbox.under_way:
-            self._route(outbox)
-        return outbox, seconds
+        sent = Sent(letter, message, reply, loop.time() + patience)
+        return self._delivery.post(name, known_id, sent), seconds
 
     async def _wait_for_room(self, where: str, seconds: float) -> None:
         try:
@@ -215,98 +191,7 @@ class RayTheater:
         path, name = class_path(actor), actor.__qualname__
         if "<locals>" in name:
             raise TypeError(f"{path}: hosts import actors by name, so it has to be in a module")
+        if actor.__module__ == "__main__":
+            raise TypeError(f"{path}: hosts would run this program, so it has to be in a module")
         self._places[actor] = type_name(actor), f"{path.removesuffix(f'.{name}')}:{name}"
         return self._places[actor]
-
-    def _route(self, outbox: Outbox) -> None:
-        """Have an actor's letters go out with the next call to its host."""
-        version, hosts = self._hosts.map
-        host = HostOfMap(version, host_of(outbox.key, max(1, hosts)))
-        ready = self._ready.get(host)
-        if ready is None:
-            ready = self._ready[host] = {}
-            self._start(self._call(host, ready))
-        ready[outbox] = None
-
-    async def _call(self, host: HostOfMap, ready: dict[Outbox, None]) -> None:
-        """Call a host as long as there are letters to it."""
-        await asyncio.sleep(0)  # until all that is posted now is there
-        while ready:
-            call = self._start(self._deliver(host, collected(ready)))
-            await asyncio.wait({call}, timeout=LINGER)
-        del self._ready[host]
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
-    async def _deliver(self, host: HostOfMap, boxes: list[Outbox]) -> None:
-        """Send what is under way to some actors of one host, until each has its answers."""
-        patience = PATIENCE
-        while boxes:
-            letters = [letter for box in boxes for letter in box.letters()]
-            answers = iter(await self._hosts.call(host, letters, patience))
-            slow: list[Outbox] = []
-            again: list[Outbox] = []
-            for box in boxes:
-                kinds = self._take_in(box, answers)
-                if "slow" in kinds:
-                    slow.append(box)
-                elif "again" in kinds:
-                    again.append(box)
-                else:
-                    self._go_on(box)
-            if again:
-                self._start(self._send_again(again, host.version))
-            boxes, patience = slow, min(2 * patience, LONGEST_PATIENCE)
-
-    async def _send_again(self, boxes: list[Outbox], version: int) -> None:
-        if version == self._hosts.map.version:  # and not because they are elsewhere
-            await asyncio.sleep(PAUSE)
-        for box in boxes:
-            self._go_on(box)
-
-    def _take_in(self, box: Outbox, answers: Any) -> set[str]:
-        """Give an actor's answers to those who asked; keep the letters that have none yet."""
-        now = asyncio.get_running_loop().time()
-        kinds, left = set(), []
-        for sent in box.under_way:
-            kind, data = next(answers)
-            if kind == "lost":
-                sent.is_doubtful, kind = True, "again"
-            if kind == "reply":
-                if sent.reply is not None and not sent.reply.done():
-                    set_reply(sent.reply, data)
-            elif kind == "error":
-                error = told(box, sent, data)
-                if sent.reply is not None or not isinstance(error, ReplyLost):  # else it is well
-                    self._fail(box, sent, error)
-            elif kind == "again" and now > sent.deadline:
-                self._fail(box, sent, AskTimeout(self._late(box)))
-            else:
-                kinds.add(kind)
-                left.append(sent)
-                continue
-            self._room.release()
-        box.under_way = left
-        return kinds
-
-    def _late(self, box: Outbox) -> str:
-        why = self._hosts.trouble
-        return f"{box!r}: no host has answered in time{why}; the message may have been processed"
-
-    def _go_on(self, box: Outbox) -> None:
-        """Have the rest of an actor's letters sent, first those that have to be sent again."""
-        box.waiting.extendleft(reversed(box.under_way))
-        box.under_way = []
-        if box.waiting:
-            self._route(box)
-            return
-        del self._outboxes[box.name, box.actor_id]
-        if not self._outboxes:
-            self._settled.set()
-
-    def _fail(self, box: Outbox, sent: Sent, error: BaseException) -> None:
-        self._reports.fail(box, Envelope(sent.message, sent.reply), error)

@@ -10,7 +10,8 @@ from typing import Any, Final
 from ray import cloudpickle
 
 from theater_sql import ActorRegistry, AsyncSQLStorage, ConfigurationError, Options
-from theater_sql.adapters.ray.client import PATIENCE, RayTheater
+from theater_sql.adapters.ray.client import RayTheater
+from theater_sql.adapters.ray.delivery import PATIENCE
 from theater_sql.adapters.ray.lease import Lease, LeaseLost
 from theater_sql.adapters.ray.mail import LETTER_TO_ACTIVATE, Answer, Letter, Map, found, pickled
 from theater_sql.adapters.ray.once import Once, Operation, ReplyLost, once
@@ -58,15 +59,18 @@ class Pool:
     runtime_env: dict[str, Any] = field(default_factory=dict, repr=False)
     lease: float | None = None
 
+    def __post_init__(self) -> None:
+        module, _, attribute = self.actors.partition(":")
+        if not (module and attribute):
+            raise ConfigurationError(f"actors={self.actors!r} has to be 'module:attribute'")
+
 
 class Host:
     """Takes batches of letters, and answers each of them."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._actors = found(pool.actors)
-        if not isinstance(self._actors, ActorRegistry):
-            raise ConfigurationError(f"{pool.actors} is not an ActorRegistry")
+        self._actors = _registry(pool.actors)
         storage = AsyncSQLStorage(pool.url, self._actors, **pool.options)
         self._storage = WithOperations(storage, self._actors)
         self._sender = RayTheater(pool.name, namespace=pool.namespace)
@@ -228,6 +232,17 @@ class Host:
         return made
 
 
+def _registry(place: str) -> ActorRegistry:
+    try:
+        actors = found(place)
+    except (ImportError, AttributeError) as error:
+        hint = "it has to be on all nodes, or come with the runtime_env"
+        raise ConfigurationError(f"hosts can't import {place!r}: {error}; {hint}") from error
+    if not isinstance(actors, ActorRegistry):
+        raise ConfigurationError(f"{place} is not an ActorRegistry")
+    return actors
+
+
 def _message(letter: Letter) -> Any:
     is_empty = letter.message == LETTER_TO_ACTIVATE
     return ACTIVATE if is_empty else cloudpickle.loads(letter.message)
@@ -247,5 +262,8 @@ def _pickled_error(error: Exception) -> bytes:
         data = pickled(error)
         cloudpickle.loads(data)
     except Exception:
-        data = pickled(RuntimeError(f"an actor raised a {type(error).__name__}"))
+        told = (
+            f"an actor raised a {type(error).__name__}, which can't be pickled: give it __reduce__"
+        )
+        data = pickled(RuntimeError(told))
     return data

@@ -9,11 +9,16 @@ from uuid import uuid4
 import ray
 
 from theater_sql.adapters.ray.mail import Answer, Letter, Map
+from theater_sql.host.failures import logger
 
 PAUSE: Final = 0.2
 """Seconds until a host that did not answer is called again."""
 LONGEST_CALL: Final = 15.0
 """Seconds, besides those a host was told to wait, after which it is taken for frozen."""
+
+
+class NoHostError(Exception):
+    """There is no Ray actor of the host's name."""
 
 
 class HostOfMap(NamedTuple):
@@ -28,12 +33,11 @@ class Hosts:
 
     Attributes:
         map: how many there are.
-        trouble: what was wrong with the last call that failed, for a message.
     """
 
     def __init__(self, pool: str, namespace: str) -> None:
         self.map = Map(0, 0)
-        self.trouble = ""
+        self._trouble = ""
         self._pool = pool
         self._namespace = namespace
         self._client = uuid4().hex
@@ -48,14 +52,33 @@ class Hosts:
             self.map = max(self.map, latest)
         except Exception as error:  # it is dead or frozen, or can't reach its database
             self._handles.pop(host.number, None)
-            self.trouble = f" ({type(error).__name__})"
+            self._note(host.number, error)
             return [("lost", b"")] * len(letters)
+        self._trouble = ""
         return answers or [("again", b"")] * len(letters)
+
+    def trouble(self) -> str:
+        """Return what was wrong with the last call, for a message; nothing if it was answered."""
+        return self._trouble
+
+    def _note(self, number: int, error: Exception) -> None:
+        """Keep what is wrong, and log the first of a row of failures."""
+        if isinstance(error, NoHostError):
+            where = f"the pool {self._pool!r} in the namespace {self._namespace!r}"
+            what = f"there is no host {number} of {where}: scale() starts it"
+        else:
+            what = f"host {number} of the pool {self._pool!r}: {type(error).__name__}"
+        if not self._trouble:
+            logger.warning("%s; trying again", what)
+        self._trouble = f" ({what})"
 
     def _handle(self, number: int) -> Any:
         if number not in self._handles:
             name = host_name(self._pool, number)
-            self._handles[number] = ray.get_actor(name, self._namespace)
+            try:
+                self._handles[number] = ray.get_actor(name, self._namespace)
+            except ValueError as error:
+                raise NoHostError from error
         return self._handles[number]
 
 

@@ -6,7 +6,7 @@ import asyncio
 import importlib
 import pickle
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
@@ -79,6 +79,7 @@ class Outbox:
     name: str
     actor_id: ActorId
     key: bytes
+    trouble: Callable[[], str]
     waiting: deque[Sent] = field(default_factory=deque)
     under_way: list[Sent] = field(default_factory=list)
 
@@ -88,7 +89,7 @@ class Outbox:
     def expire(self, future: asyncio.Future[Any], seconds: float) -> None:
         """Tell a sender that no reply came in time."""
         if not future.done():
-            future.set_exception(late(self, seconds))
+            future.set_exception(late(self, seconds, self.trouble()))
 
     def letters(self) -> Iterator[Letter]:
         """Yield what is under way."""

@@ -7,10 +7,10 @@ from contextlib import suppress
 from typing import Any
 
 import ray
-from ray.exceptions import ActorUnavailableError
+from ray.exceptions import ActorDiedError, ActorUnavailableError, RayTaskError
 from ray.util import list_named_actors
 
-from theater_sql import ConfigurationError
+from theater_sql import ConfigurationError, TheaterSQLError
 from theater_sql.adapters.ray.host import Host, Pool
 from theater_sql.adapters.ray.hosts import PAUSE, host_name
 
@@ -18,10 +18,24 @@ from theater_sql.adapters.ray.hosts import PAUSE, host_name
 async def scale(pool: Pool, hosts: int) -> None:
     """Have a pool run on so many hosts: start it, or make it larger or smaller.
 
-    Messages wait meanwhile. Call it once at a time; if it fails, call it again.
+    Messages wait meanwhile. Call it once at a time; if it fails, call it again. What runs already
+    keeps its code: for another one ``stop`` the pool first.
+
+    Raises:
+        ConfigurationError: the pool can't run, or runs with other settings.
     """
     if hosts < 1:
         raise ConfigurationError("a pool has one host or more")
+    is_new = not _found(pool, 0)
+    try:
+        await _scale(pool, hosts)
+    except BaseException:
+        if is_new:  # else the next call would meet hosts of settings that were wrong
+            await stop(pool)
+        raise
+
+
+async def _scale(pool: Pool, hosts: int) -> None:
     first = _start(pool, 0)
     if not await _tell(first, "is_of", pool):
         raise ConfigurationError(
@@ -39,7 +53,7 @@ async def scale(pool: Pool, hosts: int) -> None:
         ray.kill(host)
 
 
-def stop(pool: Pool) -> None:
+async def stop(pool: Pool) -> None:
     """Kill all hosts of a pool; what is stored stays, and ``scale`` starts it again."""
     for host in _found(pool, 0):
         ray.kill(host)
@@ -81,3 +95,12 @@ async def _tell(host: Any, method: str, *arguments: Any) -> Any:
             return await getattr(host, method).remote(*arguments)
         except ActorUnavailableError:
             await asyncio.sleep(PAUSE)
+        except ActorDiedError as error:
+            if not error.actor_init_failed:
+                raise
+            what = str(error).rstrip().rpartition("\n")[2]  # under a traceback of Ray's
+            raise ConfigurationError(f"the pool's hosts can't start: {what}") from None
+        except RayTaskError as error:
+            if isinstance(error.cause, TheaterSQLError):
+                raise error.cause from None
+            raise
