@@ -33,10 +33,12 @@ CLAIM_AGAIN: Final = 0.2
 """Seconds until somebody else's claim is looked at again."""
 GIVEN_UP: Final = 5.0
 """Seconds in which nobody waits anew for an actor that somebody has waited for in vain."""
-LINGER: Final = 0.1
+LINGER: Final = 1.0
 """Seconds after which the next commit begins though the one before it is under way."""
 TOGETHER: Final = 2.0
 """Seconds that actors wait for each other: somebody's lock may hold up one of them."""
+PARTS: Final = 16
+"""How many parts a commit that failed is divided into, until the actor to blame stands alone."""
 NOTHING: Final[dict[str, Any]] = {"ring": [], "deletes": None, "holder": None}
 """The replies of an actor that has none."""
 
@@ -260,8 +262,10 @@ class Commits:
         try:
             await self._storage.put_many(puts, atomic=True, timeout=TOGETHER if batch[1:] else None)
         except Exception as error:
-            if len(batch) > 1:  # each by itself: what is wrong with one is not the others' fault
-                await asyncio.gather(*[self._write([one]) for one in batch])
+            if len(batch) > 1:  # what is wrong with one is not the others' fault
+                size = max(1, len(batch) // PARTS)
+                parts = [batch[at : at + size] for at in range(0, len(batch), size)]
+                await asyncio.gather(*map(self._write, parts))
             elif not batch[0][1].done():
                 batch[0][1].set_exception(error)
         else:
