@@ -5,24 +5,22 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 from theater_sql import AsyncSQLStorage
 from theater_sql.backends import normal_url
 from theater_sql.demo import DemoError
-from theater_sql.host import Theater
+from theater_sql.host import AwaitedTheater, Theater
 
 if TYPE_CHECKING:
     from theater_sql.adapters.ray import RayTheater
-
-AnyTheater: TypeAlias = "Theater | RayTheater"
 
 HOSTS: Final = 2
 
 
 def theater_on(
     host: str, url: str, storage: AsyncSQLStorage
-) -> AbstractAsyncContextManager[AnyTheater]:
+) -> AbstractAsyncContextManager[AwaitedTheater]:
     """Return a new Theater, whose actors start from what is stored."""
     if host == "ray":
         return _on_ray(url)

@@ -27,8 +27,7 @@ from theater_sql.demo.actors import (
     Written,
 )
 from theater_sql.demo.history import Commit, History
-from theater_sql.demo.hosts import AnyTheater
-from theater_sql.host import Actor
+from theater_sql.host import Actor, AwaitedTheater
 from theater_sql.identity import MAX_BYTES
 
 CHUNK_COMMITS: Final = 500
@@ -49,7 +48,9 @@ class Intake(NamedTuple):
     seconds: float = 0.0
 
 
-async def take_in(theater: AnyTheater, repository: str, history: History, told: Progress) -> Intake:
+async def take_in(
+    theater: AwaitedTheater, repository: str, history: History, told: Progress
+) -> Intake:
     """Finish what an interrupted run began, then take in what is new."""
     start, commits, messages = time.perf_counter(), 0, 0
     if (tip := history.tip) is None:
@@ -114,7 +115,7 @@ def _mail(chunk: list[Commit], before: int) -> Mail:
     return mail
 
 
-async def _deliver(theater: AnyTheater, mail: Mail) -> None:
+async def _deliver(theater: AwaitedTheater, mail: Mail) -> None:
     """Send to all actors at once, and to each one message after the other."""
     try:
         async with asyncio.TaskGroup() as group:
@@ -124,7 +125,9 @@ async def _deliver(theater: AnyTheater, mail: Mail) -> None:
         raise failed.exceptions[0] from None
 
 
-async def _send(theater: AnyTheater, address: Address, messages: list[Written | Changed]) -> None:
+async def _send(
+    theater: AwaitedTheater, address: Address, messages: list[Written | Changed]
+) -> None:
     # The next message waits for the reply to the one before: were it applied after that one
     # had failed, the number of the failed one would be passed, and a second run ignore it.
     for message in messages:

@@ -14,7 +14,7 @@ from theater_sql.backends import engine_for, normal_url
 from theater_sql.demo import DemoError
 from theater_sql.demo.actors import Author, Look, Repository, actors
 from theater_sql.demo.history import History
-from theater_sql.demo.hosts import AnyTheater, theater_on
+from theater_sql.demo.hosts import theater_on
 from theater_sql.demo.intake import Intake, take_in
 from theater_sql.demo.report import (
     busiest_authors,
@@ -25,6 +25,7 @@ from theater_sql.demo.report import (
     print_tables,
     progress_bar,
 )
+from theater_sql.host import AwaitedTheater
 from theater_sql.migrations import upgrade
 
 PACKAGE: Final = Path(theater_sql.__file__).parent
@@ -76,7 +77,7 @@ async def _check(storage: AsyncSQLStorage) -> None:
         raise DemoError(f"the tables are not what the actors need: {differences[0]}{more}")
 
 
-async def _take_in(theater: AnyTheater, engine: sa.Engine, history: History) -> Intake:
+async def _take_in(theater: AwaitedTheater, engine: sa.Engine, history: History) -> Intake:
     first = history.first()
     if first is None:
         return Intake()
@@ -101,7 +102,7 @@ def _known_repository(engine: sa.Engine, history: History) -> str | None:
     return known
 
 
-async def _restored(theater: AnyTheater, rows: Sequence[sa.RowMapping]) -> int:
+async def _restored(theater: AwaitedTheater, rows: Sequence[sa.RowMapping]) -> int:
     """Ask a new host's actors for what they are, and count those that agree with their rows."""
     count = 0
     for row in rows:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, Protocol, cast
 
-from theater_sql.contract import S, Stateful
+from theater_sql.contract import ActorId, S, Stateful
 from theater_sql.host.outcome import NO_UPDATE, Turn
-
-if TYPE_CHECKING:
-    from theater_sql.host.theater import Theater
 
 
 class Actor(Stateful[S]):
@@ -35,7 +32,7 @@ class Actor(Stateful[S]):
     sender; the stored state stays, and the next message starts from it.
     """
 
-    theater: Theater
+    theater: AwaitedTheater
     """The Theater that runs this instance, to send to other actors."""
 
     def init(self, actor_id: Any, message: Any, /) -> Turn[S]:
@@ -55,3 +52,38 @@ class Actor(Stateful[S]):
         Asked each time it becomes idle; 0 forgets at once, ``math.inf`` never.
         """
         return 600.0
+
+
+class AwaitedTheater(Protocol):
+    """A ``Theater``, or what has its methods and runs the actors elsewhere."""
+
+    async def send(
+        self,
+        actor: type[Actor[Any]],
+        actor_id: ActorId,
+        message: Any,
+        *,
+        timeout: float | None = None,
+    ) -> None:
+        """See ``Theater.send``."""
+
+    async def ask(
+        self,
+        actor: type[Actor[Any]],
+        actor_id: ActorId,
+        message: Any,
+        *,
+        timeout: float | None = None,
+    ) -> Any:
+        """See ``Theater.ask``."""
+
+    async def activate(
+        self, actor: type[Actor[Any]], actor_id: ActorId, *, timeout: float | None = None
+    ) -> bool:
+        """See ``Theater.activate``."""
+
+    async def drain(self) -> None:
+        """See ``Theater.drain``."""
+
+    async def close(self) -> None:
+        """See ``Theater.close``."""

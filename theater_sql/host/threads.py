@@ -8,48 +8,13 @@ import threading
 from collections.abc import Coroutine
 from concurrent.futures import CancelledError, Future, InvalidStateError, wait
 from contextlib import suppress
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Self
 
 from theater_sql.contract import ActorId
-from theater_sql.host.actor import Actor
+from theater_sql.host.actor import Actor, AwaitedTheater
 from theater_sql.host.failures import NOT_ACCEPTED, TheaterClosed
 
 ENDED: Final = "the Theater's event loop has ended; the message may have been processed"
-
-
-class AwaitedTheater(Protocol):
-    """A ``Theater``, or what has its methods and runs the actors elsewhere."""
-
-    async def send(
-        self,
-        actor: type[Actor[Any]],
-        actor_id: ActorId,
-        message: Any,
-        *,
-        timeout: float | None = None,
-    ) -> None:
-        """See ``Theater.send``."""
-
-    async def ask(
-        self,
-        actor: type[Actor[Any]],
-        actor_id: ActorId,
-        message: Any,
-        *,
-        timeout: float | None = None,
-    ) -> Any:
-        """See ``Theater.ask``."""
-
-    async def activate(
-        self, actor: type[Actor[Any]], actor_id: ActorId, *, timeout: float | None = None
-    ) -> bool:
-        """See ``Theater.activate``."""
-
-    async def drain(self) -> None:
-        """See ``Theater.drain``."""
-
-    async def close(self) -> None:
-        """See ``Theater.close``."""
 
 
 class SyncTheater:

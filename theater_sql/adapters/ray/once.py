@@ -12,7 +12,16 @@ from theater_sql.bindings import UNTYPED
 from theater_sql.codec import CodecError
 from theater_sql.contract import NOT_PRESENT, ActorId
 from theater_sql.errors import TheaterSQLError
-from theater_sql.host import NO_UPDATE, Actor, NoPersist, NoUpdate, Outcome, Persist, Stop, Theater
+from theater_sql.host import (
+    NO_UPDATE,
+    Actor,
+    AwaitedTheater,
+    NoPersist,
+    NoUpdate,
+    Outcome,
+    Persist,
+    Stop,
+)
 from theater_sql.host.activation import ACTIVATE
 
 CLIENTS: Final = 64
@@ -69,7 +78,7 @@ class Once(Actor[Remembered]):
     """Runs ``wrapped`` on messages of the form ``(operation, message)``."""
 
     wrapped: ClassVar[type[Actor[Any]]]
-    sender: ClassVar[Theater]
+    sender: ClassVar[AwaitedTheater]
     """What the wrapped actor sends to others with."""
 
     def __init__(self) -> None:
@@ -111,7 +120,7 @@ class Once(Actor[Remembered]):
         return self._actor.time_to_live(remembered.state, actor_id)
 
 
-def once(wrapped: type[Actor[Any]], name: str, sender: Any) -> type[Once]:
+def once(wrapped: type[Actor[Any]], name: str, sender: AwaitedTheater) -> type[Once]:
     """Return the class that runs an actor class under its stored name."""
     members = {"wrapped": wrapped, "sender": sender, "__actor_name__": name}
     return cast("type[Once]", type(wrapped.__name__, (Once,), members))
