@@ -26,7 +26,7 @@ def new_etag() -> Etag:
     except IndexError:
         block = os.urandom(_BLOCK * _SIZE)
         first, *rest = range(0, len(block), _SIZE)
-        _unused.extend(_bits(block, start) for start in rest)
+        _unused.extend([_bits(block, start) for start in rest])
         bits = _bits(block, first)
     # Nor must two machines that were restored from one snapshot of a running one: the clock goes
     # on between any two draws.
