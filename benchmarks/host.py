@@ -87,7 +87,7 @@ def _sums(engine: sa.Engine, figures: dict[str, Any]) -> int:
 
 async def _run(url: str, what: str, actors: int, messages: int) -> dict[str, Any]:
     """Make one run and return its figures."""
-    room = ROOM if what == "crowd" else SENDERS
+    room = ROOM if what == "crowd" else 2 * SENDERS  # only a crowd waits to be let in
     async with (
         AsyncSQLStorage(url, ACTORS, timeout=60) as storage,
         Theater(storage, max_activations=room, max_mailbox=100) as theater,
