@@ -14,8 +14,6 @@ from theater_sql import ABSENT, AsyncSQLStorage, Conflict, StorageError, Theater
 
 LEASE: Final = "theater_sql.lease"
 """The actor type whose generic rows are the leases."""
-
-
 LONGEST_WAIT: Final = 60.0
 """Seconds for which at least an actor is waited for that somebody else has."""
 
